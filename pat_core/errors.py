@@ -1,0 +1,134 @@
+"""Everything that goes wrong in a way we know, as one tree.
+
+PatWardenError
+├── SettingsError            settings or arguments are wrong
+├── AzureDevOpsError
+│   ├── NotSignedIn          the credential was not accepted
+│   ├── NotPermitted         signed in, but not allowed to make this call
+│   ├── OrganizationNotFound no such organization
+│   ├── OwnerGone            no such user: the owner left the organization
+│   ├── Throttled            asked to wait, more often than we are willing to
+│   ├── Unavailable          broken connection or server fault, more often than we are willing to
+│   ├── RequestRefused       the request itself was refused
+│   └── BrokenReply          the reply cannot be read
+├── LedgerError
+│   ├── Conflict             somebody else changed the row first
+│   ├── LedgerTooNew         written by a newer version
+│   └── LedgerUnavailable    cannot be read or written
+└── ChannelError             a digest could not be handed to its channel
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import ClassVar
+
+
+class ExitStatus(IntEnum):
+    """What the command line ends with."""
+
+    COMPLETE = 0
+    INCOMPLETE = 1
+    WRONG_SETTINGS = 2
+    NOT_PERMITTED = 3
+
+
+class PatWardenError(Exception):
+    """One sentence for the cause; `remedy` says what a person can do; `permanent`: trying again won't help."""
+
+    permanent: ClassVar[bool] = True
+    exit_status: ClassVar[ExitStatus] = ExitStatus.INCOMPLETE
+
+    def __init__(self, cause: str, *, remedy: str = "") -> None:
+        super().__init__(cause)
+        self.cause = cause
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.cause} {self.remedy}".rstrip()
+
+
+class SettingsError(PatWardenError):
+    """Settings or arguments are wrong; `faults` holds one sentence for each."""
+
+    exit_status = ExitStatus.WRONG_SETTINGS
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+class AzureDevOpsError(PatWardenError):
+    """A call to Azure DevOps that brought no answer we can use."""
+
+
+class NotSignedIn(AzureDevOpsError):
+    """The credential was not accepted."""
+
+    exit_status = ExitStatus.NOT_PERMITTED
+
+
+class NotPermitted(AzureDevOpsError):
+    """Signed in, but not allowed to make this call."""
+
+    exit_status = ExitStatus.NOT_PERMITTED
+
+
+class OrganizationNotFound(AzureDevOpsError):
+    """No organization of that name answers."""
+
+    exit_status = ExitStatus.WRONG_SETTINGS
+
+
+class OwnerGone(AzureDevOpsError):
+    """The user has left the organization."""
+
+
+class Throttled(AzureDevOpsError):
+    """Azure DevOps asked to wait more often than we are willing to; later it may work."""
+
+    permanent = False
+
+
+class Unavailable(AzureDevOpsError):
+    """Broken connections or server faults, again and again; later it may work."""
+
+    permanent = False
+
+
+class RequestRefused(AzureDevOpsError):
+    """The request itself was refused (400 and the like)."""
+
+
+class BrokenReply(AzureDevOpsError):
+    """The reply cannot be read: cut short, not JSON, a field missing."""
+
+    permanent = False
+
+
+class LedgerError(PatWardenError):
+    """The ledger could not do what was asked."""
+
+
+class Conflict(LedgerError):
+    """Somebody else changed the row first; read it again and decide anew."""
+
+    permanent = False
+
+
+class LedgerTooNew(LedgerError):
+    """The ledger was written by a newer version of PAT Warden."""
+
+    exit_status = ExitStatus.WRONG_SETTINGS
+
+
+class LedgerUnavailable(LedgerError):
+    """The ledger cannot be read or written now; nothing was changed."""
+
+    permanent = False
+
+
+class ChannelError(PatWardenError):
+    """A digest could not be handed to its channel; it stays in the outbox."""
+
+    permanent = False

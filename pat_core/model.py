@@ -1,0 +1,104 @@
+"""The records everything else speaks in: frozen, without I/O.
+
+Names are Azure DevOps' own in snake case where the thing is theirs. Every time is aware UTC.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+EXPIRED: Final = 0
+"""The tightest window of all: the token has expired."""
+
+
+@dataclass(frozen=True, slots=True)
+class Organization:
+    """One Azure DevOps organization, or one collection of an Azure DevOps Server."""
+
+    name: str
+    base_url: str = ""
+    api_version: str = "7.1-preview.1"
+
+    @property
+    def is_hosted(self) -> bool:
+        """True for an organization on dev.azure.com, false where it gives an address of its own."""
+        return not self.base_url
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """A user of one organization who may own tokens; `address` is "" where none is usable."""
+
+    organization: str
+    subject_descriptor: str
+    display_name: str = ""
+    address: str = ""
+
+    @property
+    def partition(self) -> str:
+        """The ledger partition that holds all that is known of this owner."""
+        return f"{self.organization}|{self.subject_descriptor}"
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """The metadata of one personal access token, never its secret."""
+
+    authorization_id: str
+    display_name: str
+    scope: str
+    valid_from: datetime
+    valid_to: datetime
+    is_valid: bool = True
+    is_global: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What was already said about a token, and what its owner decided about it.
+
+    `notified_window` counts only while the token still has the `valid_to` it was notified for.
+    """
+
+    notified_window: int | None = None
+    notified_valid_to: datetime | None = None
+    snoozed_until: datetime | None = None
+    lets_expire: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One token in one window: what its owner is to be told. `expires_at` is effective expiry."""
+
+    owner: Owner
+    token: Token
+    window: int
+    expires_at: datetime
+
+    @property
+    def identity(self) -> str:
+        """The name under which this notice may be sent once, stable across runs."""
+        return "|".join(
+            (
+                self.owner.partition,
+                self.token.authorization_id,
+                self.token.valid_to.isoformat(),
+                str(self.window),
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """What one recipient is told in one mail: `notices` soonest expiry first, `more` not listed."""
+
+    recipient: str
+    notices: tuple[Notice, ...]
+    more: int = 0
+
+    @property
+    def total(self) -> int:
+        """How many tokens the digest is about, listed or not."""
+        return len(self.notices) + self.more
