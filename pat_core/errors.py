@@ -34,7 +34,10 @@ class ExitStatus(IntEnum):
 
 
 class PatWardenError(Exception):
-    """One sentence for the cause; `remedy` says what a person can do; `permanent`: trying again won't help."""
+    """One sentence for the cause; `remedy` says what a person can do.
+
+    `permanent` says that trying again won't help.
+    """
 
     permanent: ClassVar[bool] = True
     exit_status: ClassVar[ExitStatus] = ExitStatus.INCOMPLETE

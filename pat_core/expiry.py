@@ -54,9 +54,7 @@ def due_window(
     if standing.snoozed_until is not None and now < standing.snoozed_until:
         return None
     window = current_window(token, now, windows)
-    notified = (
-        standing.notified_window if standing.notified_valid_to == token.valid_to else None
-    )
+    notified = standing.notified_window if standing.notified_valid_to == token.valid_to else None
     if window is None or (notified is not None and notified <= window):
         return None
     return window

@@ -102,3 +102,19 @@ class Digest:
     def total(self) -> int:
         """How many tokens the digest is about, listed or not."""
         return len(self.notices) + self.more
+
+
+@dataclass(frozen=True, slots=True)
+class UserPage:
+    """One page of an organization's users; `faults` holds a sentence for each unreadable one."""
+
+    owners: tuple[Owner, ...]
+    faults: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TokenReading:
+    """All tokens of one owner; `faults` holds a sentence for each unreadable one."""
+
+    tokens: tuple[Token, ...]
+    faults: tuple[str, ...] = ()

@@ -2,49 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime
-from enum import Enum
 from typing import Protocol
 
-from pat_core.model import Digest, Organization, Owner, Token
+from pat_core.model import Digest, Organization, TokenReading, UserPage
+from pat_core.rows import Change, Row
 
 Clock = Callable[[], datetime]
 """Answers with the time now, aware UTC. Only `bootstrap` makes one."""
 
 Sleep = Callable[[float], Awaitable[None]]
 """Waits for so many seconds."""
-
-Value = str | int | float | bool | datetime
-"""What a column of a row may hold; a column without a value is left out."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row of the ledger. `version` is "" until the store has given it one."""
-
-    partition: str
-    key: str
-    values: Mapping[str, Value] = field(default_factory=dict)
-    version: str = ""
-
-
-class Verb(Enum):
-    """How a row is written: `PUT` writes over whatever is there, the others insist."""
-
-    INSERT = "insert"
-    REPLACE = "replace"
-    PUT = "put"
-    DELETE = "delete"
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One row and how it is to be written."""
-
-    verb: Verb
-    row: Row
 
 
 class Store(Protocol):
@@ -57,29 +26,13 @@ class Store(Protocol):
         """
         ...
 
-    async def write(self, table: str, changes: Sequence[Change]) -> None:
-        """Make up to 100 changes to one partition, all of them or none.
+    async def write(self, table: str, changes: Sequence[Change]) -> list[str]:
+        """Make up to 100 changes to one partition, all of them or none; gives the new versions.
 
         Raises Conflict where an inserted row exists, or a replaced or deleted one is gone or has
         another version; LedgerUnavailable (trying again helps).
         """
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class UserPage:
-    """One page of an organization's users; `faults` holds a sentence for each unreadable one."""
-
-    owners: tuple[Owner, ...]
-    faults: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class TokenReading:
-    """All tokens of one owner; `faults` holds a sentence for each unreadable one."""
-
-    tokens: tuple[Token, ...]
-    faults: tuple[str, ...] = ()
 
 
 class Directory(Protocol):

@@ -1,0 +1,49 @@
+# Every target makes .venv by itself: with python3.13 where there is one, else any Python >= 3.11.
+CANDIDATES := python3.13 $(wildcard $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/3.13.*/bin/python) \
+	python3.14 python3.12 python3.11 python3 python
+PYTHON ?= $(shell for each in $(CANDIDATES); do \
+	$$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$each && break; done)
+RUN := .venv/bin/python
+SOURCES := function_app.py pat_core tests
+
+.PHONY: demo serve test check bench format clean
+
+demo: .venv/cli
+	$(RUN) -m pat_core demo $(ARGS)
+
+serve: .venv/cli
+	$(RUN) -m pat_core serve $(ARGS)
+
+test: .venv/dev
+	$(RUN) -m pytest $(ARGS)
+
+check: .venv/dev
+	$(RUN) -m ruff check $(SOURCES)
+	$(RUN) -m ruff format --check $(SOURCES)
+	$(RUN) -m mypy
+	$(RUN) -m pytest -q tests/unit/test_floors.py
+
+bench: .venv/dev
+	$(RUN) -m tests.bench $(ARGS)
+
+format: .venv/dev
+	$(RUN) -m ruff check --fix $(SOURCES)
+	$(RUN) -m ruff format $(SOURCES)
+
+clean:
+	rm -rf .venv .local
+
+.venv/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed and none was found." >&2; exit 2; }
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/cli: .venv/python pyproject.toml requirements.txt
+	@echo "Installing what PAT Warden needs into .venv"
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --editable ".[cli]"
+	@touch $@
+
+.venv/dev: .venv/python pyproject.toml requirements.txt
+	@echo "Installing what PAT Warden and its tests need into .venv"
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	@touch $@ .venv/cli

@@ -1,0 +1,81 @@
+"""How fast one identity may call: shared by all its workers, slowed down together.
+
+Azure DevOps meters an identity, not a connection (200 TSTU in a sliding 5 minutes): it asks for a
+pause by `Retry-After`, on a 200 too, and only then refuses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Final
+
+from anyio import CapacityLimiter
+
+from pat_core.errors import Throttled
+from pat_core.ports import Clock, Sleep
+
+START: Final = 8
+MOST: Final = 16
+
+
+class Pace:
+    """Hands out turns: few at first, more while all goes well, half as many when throttled."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        sleep: Sleep,
+        most: int = MOST,
+        start: int = START,
+        patience: timedelta = timedelta(hours=1),
+    ) -> None:
+        self._clock = clock
+        self._sleep = sleep
+        self._most = most
+        self._patience = patience
+        self._turns = CapacityLimiter(min(start, most))
+        self._went_well = 0
+        self._opens_at = self._slowed_at = clock()
+
+    @property
+    def concurrency(self) -> int:
+        """How many calls may be under way at once."""
+        return int(self._turns.total_tokens)
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[datetime]:
+        """A turn to make one call; gives the time it began.
+
+        Raises Throttled when the pause asked for is longer than our patience (later it may work).
+        """
+        async with self._turns:
+            while (wait := self._opens_at - (now := self._clock())) > timedelta(0):
+                if wait > self._patience:
+                    raise Throttled(
+                        f"Azure DevOps asks to wait {wait.total_seconds():.0f} seconds.",
+                        remedy="Run the scan again later.",
+                    )
+                await self._sleep(wait.total_seconds())
+            yield now
+
+    def pause(self, seconds: float, began: datetime) -> None:
+        """Let nobody call for so many seconds, and halve the number of turns.
+
+        Calls that were under way together are slowed down once, not once each.
+        """
+        now = self._clock()
+        self._opens_at = max(self._opens_at, now + timedelta(seconds=seconds))
+        self._went_well = 0
+        if began >= self._slowed_at:
+            self._turns.total_tokens = max(1, self.concurrency // 2)
+            self._slowed_at = now
+
+    def succeed(self) -> None:
+        """Count a call that went well; after a round of them, allow one turn more."""
+        self._went_well += 1
+        if self._went_well >= self.concurrency < self._most:
+            self._went_well = 0
+            self._turns.total_tokens = self.concurrency + 1

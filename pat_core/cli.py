@@ -1,0 +1,165 @@
+"""The command line: `python -m pat_core …`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Coroutine
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Final, TypeVar
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from pat_core import console
+from pat_core.bootstrap import azure_devops, system_clock
+from pat_core.doctor import Trial, Verdict, examine
+from pat_core.errors import ExitStatus, PatWardenError, SettingsError
+from pat_core.model import Organization
+from pat_core.settings import EXAMPLES, Settings, load_settings, parse_organizations
+from pat_core.survey import survey
+
+ENV_FILE: Final = Path(".env")
+INTERRUPTED: Final = 130
+app: Final = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="No Azure DevOps personal access token dies unnoticed.",
+)
+Organizations = Annotated[
+    list[str] | None,
+    typer.Option("--organization", "-o", help="An organization; may be given more than once."),
+]
+Answer = TypeVar("Answer")
+
+
+@app.command()
+def demo(
+    users: Annotated[int, typer.Option(help="How many users.", min=1, max=10_000_000)] = 0,
+    now: Annotated[str, typer.Option(help="Move the clock: 2026-12-24T08:00:00Z.")] = "",
+) -> None:
+    """Scan an embedded organization and write the mails into .local/outbox."""
+    from pat_core.local.demo import run_demo  # noqa: PLC0415 - left out of what runs in Azure
+
+    settings = load_settings(ENV_FILE)
+    result = _run(run_demo(settings, users, _time(now) if now else None))
+    raise typer.Exit(result)
+
+
+@app.command()
+def scan(
+    organization: Organizations = None,
+    *,
+    send: Annotated[bool, typer.Option("--send", help="Write the mails.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Scan organizations; without --send, say what would be sent and change nothing."""
+    settings = _settings(organization)
+    channel = outbox_channel(settings) if send else None
+    with console.watch(console.ERR) as watch:
+        result = _run(survey(settings, system_clock, channel, told=watch.told))
+    if as_json:
+        sys.stdout.write(console.survey_json(result, settings.windows_days) + "\n")
+        console.show_faults(result)
+    else:
+        console.show_survey(result, settings.windows_days, system_clock())
+        console.show_next("python -m pat_core serve" if send else "the same with --send")
+    raise typer.Exit(result.exit_status)
+
+
+@app.command()
+def doctor(organization: Organizations = None) -> None:
+    """Try each permission that a scan needs, and say what to do about a refused one."""
+    trials = _run(_examine(_settings(organization)))
+    console.OUT.print(_trial_table(trials))
+    for trial in trials:
+        if trial.detail:
+            line = f"{trial.organization}, {trial.permission}: {trial.detail}"
+            console.OUT.print(escape(line), highlight=False, soft_wrap=True)
+    failed = [trial for trial in trials if trial.needed and trial.verdict is not Verdict.OK]
+    statuses = (trial.error.exit_status if trial.error else 1 for trial in failed)
+    raise typer.Exit(max(statuses, default=ExitStatus.COMPLETE))
+
+
+@app.command()
+def serve(port: Annotated[int, typer.Option(min=1, max=65535)] = 7071) -> None:
+    """Show the outbox in a browser."""
+    from pat_core.local.demo import serve_outbox  # noqa: PLC0415 - left out of what runs in Azure
+
+    _run(serve_outbox(load_settings(ENV_FILE), port))
+
+
+def run() -> int:
+    """Run the command that the arguments name; gives its exit status."""
+    try:
+        app()
+    except PatWardenError as error:
+        console.show_error(error)
+        return int(error.exit_status)
+    return ExitStatus.COMPLETE
+
+
+def _run(work: Coroutine[Any, Any, Answer]) -> Answer:
+    try:
+        return asyncio.run(work)
+    except KeyboardInterrupt:
+        console.ERR.print("Stopped. Nothing is lost: the same command goes on from here.")
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _settings(names: list[str] | None) -> Settings:
+    """The settings; organizations named as arguments go before those of the environment."""
+    settings = load_settings(ENV_FILE)
+    known = {organization.name.lower(): organization for organization in settings.organizations}
+    if names:
+        chosen = tuple(known.get(name.lower()) or _organization(name) for name in names)
+        return settings.model_copy(update={"organizations": tuple(dict.fromkeys(chosen))})
+    if not known:
+        example = EXAMPLES["organizations"]
+        raise SettingsError(
+            [
+                "PAT_ORGANIZATIONS: no organization is named. "
+                f"Example: PAT_ORGANIZATIONS={example}, or --organization contoso"
+            ]
+        )
+    return settings
+
+
+def _organization(name: str) -> Organization:
+    try:
+        (organization,) = parse_organizations(name)
+    except ValueError as fault:
+        raise SettingsError([f"--organization: {fault}. Example: --organization contoso"]) from None
+    return organization
+
+
+def _time(text: str) -> datetime:
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise SettingsError([f"--now: {text!r} is no time. Example: --now 2026-12-24T08:00:00Z"]) from None
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+async def _examine(settings: Settings) -> list[Trial]:
+    async with azure_devops(settings, system_clock) as client:
+        return [
+            trial
+            for organization in settings.organizations
+            for trial in await examine(client, organization)
+        ]
+
+
+def _trial_table(trials: list[Trial]) -> Table:
+    table = Table()
+    for column in ("organization", "permission", "needed to scan", "result"):
+        table.add_column(column)
+    colours = {Verdict.OK: "green", Verdict.REFUSED: "red", Verdict.UNKNOWN: "yellow"}
+    for trial in trials:
+        result = f"[{colours[trial.verdict]}]{trial.verdict}[/]"
+        needed = "yes" if trial.needed else "no, to rotate"
+        table.add_row(escape(trial.organization), trial.permission, needed, result)
+    return table

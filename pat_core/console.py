@@ -1,0 +1,172 @@
+"""What the command line shows: progress, tables, one JSON object, errors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Final
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    Progress as ProgressBar,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from pat_core.digest import subject, when
+from pat_core.errors import PatWardenError, SettingsError
+from pat_core.model import EXPIRED
+from pat_core.runs import Progress, RunReport
+from pat_core.survey import Survey
+
+OUT: Final = Console()
+ERR: Final = Console(stderr=True)
+_LINE_EVERY: Final = 1000
+
+
+class Watch:
+    """Shows how far a scan is: a bar on a terminal, elsewhere a line for each 1,000 users."""
+
+    def __init__(self, console: Console, bar: ProgressBar | None) -> None:
+        self._console = console
+        self._bar = bar
+        self._tasks: dict[str, TaskID] = {}
+        self._said: dict[str, int] = {}
+
+    def told(self, organization: str, progress: Progress) -> None:
+        """Show how far one organization is."""
+        text = f"{organization}: {progress.users:,} users, {progress.tokens:,} tokens"
+        if self._bar:
+            if organization not in self._tasks:
+                self._tasks[organization] = self._bar.add_task("", total=None)
+            self._bar.update(
+                self._tasks[organization],
+                description=text,
+                completed=progress.users,
+                total=progress.of,
+            )
+        elif progress.users // _LINE_EVERY > self._said.get(organization, 0):
+            self._said[organization] = progress.users // _LINE_EVERY
+            self._console.print(text, highlight=False)
+
+
+@contextmanager
+def watch(console: Console) -> Iterator[Watch]:
+    """A watch that is taken down at the end."""
+    if not console.is_terminal:
+        yield Watch(console, None)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+    )
+    with ProgressBar(*columns, console=console, transient=True) as bar:
+        yield Watch(console, bar)
+
+
+def survey_table(survey: Survey, windows: Sequence[int]) -> Table:
+    """A row for each organization: what it holds, what was missed."""
+    table = Table(title="Tokens by the window they are in", title_justify="left")
+    table.add_column("organization", overflow="fold")
+    names = ["users", "tokens", *(f"≤ {days} d" for days in windows), "expired"]
+    for name in (*names, "failed", "gone", "unreachable"):
+        table.add_column(name, justify="right")
+    for report in survey.reports:
+        seen = report.coverage
+        inventory = (seen.windows.get(days, 0) for days in (*windows, EXPIRED))
+        figures = (seen.users, seen.tokens, *inventory, seen.failed, seen.gone, seen.unreachable)
+        table.add_row(escape(report.organization), *(f"{figure:,}" for figure in figures))
+    return table
+
+
+def survey_json(survey: Survey, windows: Sequence[int]) -> str:
+    """The survey as the one JSON object of `--json`."""
+    return json.dumps(
+        {
+            "organizations": [_report_json(report, windows) for report in survey.reports],
+            "digests": survey.delivered.sent,
+        }
+    )
+
+
+def _report_json(report: RunReport, windows: Sequence[int]) -> dict[str, object]:
+    seen = report.coverage
+    notices = {str(days): seen.notices.get(days, 0) for days in windows}
+    return {
+        "name": report.organization,
+        "complete": report.complete,
+        "users": seen.users,
+        "users_failed": seen.failed,
+        "users_gone": seen.gone,
+        "tokens": seen.tokens,
+        "notices": notices | {"expired": seen.notices.get(EXPIRED, 0)},
+    }
+
+
+def show_survey(survey: Survey, windows: Sequence[int], now: datetime) -> None:
+    """Print the table, the digests and whatever was missed."""
+    OUT.print(survey_table(survey, windows))
+    digests = survey.delivered.sent
+    verb = "written" if survey.sent else "would be sent"
+    OUT.print(f"{digests:,} {'mail' if digests == 1 else 'mails'} {verb}.", highlight=False)
+    if not survey.sent:
+        _show_digests(survey, now)
+    show_faults(survey)
+
+
+def _show_digests(survey: Survey, now: datetime) -> None:
+    for digest in survey.first:
+        soonest = when(digest.notices[0].expires_at, now)
+        line = f"  {digest.recipient}: {subject(digest, now)}; first {soonest}"
+        OUT.print(escape(line), highlight=False, soft_wrap=True)
+    more = survey.delivered.sent - len(survey.first)
+    if more > 0:
+        OUT.print(f"  and {more:,} more", highlight=False)
+
+
+def show_faults(survey: Survey) -> None:
+    """Print, as errors, what makes the survey incomplete."""
+    for report in survey.reports:
+        if report.complete:
+            continue
+        ERR.print(f"[bold red]Incomplete:[/] {escape(report.organization)} was not read wholly.")
+        if report.error:
+            show_error(report.error)
+        for fault in report.coverage.faults:
+            _line(f"  {fault}")
+        if (more := report.coverage.failed - len(report.coverage.faults)) > 0:
+            _line(f"  and {more:,} more")
+    for failure in survey.delivered.failures:
+        _line(f"Not sent, kept for the next run: {failure}")
+    if survey.delivered.held:
+        _line(
+            f"{survey.delivered.held:,} mails are being sent by another run, or were when it was "
+            "stopped. They are free again after 5 minutes: run the same command then."
+        )
+
+
+def show_error(error: PatWardenError) -> None:
+    """Print an error: its cause, then what a person can do."""
+    faults = error.faults if isinstance(error, SettingsError) else [error.cause]
+    for fault in faults:
+        ERR.print(f"[bold red]Error:[/] {escape(fault)}", highlight=False, soft_wrap=True)
+    if error.remedy:
+        _line(error.remedy)
+
+
+def _line(text: str) -> None:
+    ERR.print(escape(text), highlight=False, soft_wrap=True)
+
+
+def show_next(command: str) -> None:
+    """Print what to try next."""
+    OUT.print(f"Next: [bold]{escape(command)}[/]", highlight=False, soft_wrap=True)

@@ -1,0 +1,148 @@
+"""What a scan of one owner changes: gathered tokens and the ledger in, changes out. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final
+
+from pat_core.expiry import current_window, due_window
+from pat_core.model import Notice, Owner, Standing, Token
+from pat_core.records import (
+    Account,
+    NoticeRecord,
+    NoticeState,
+    TokenRecord,
+    as_notice,
+    notice_key,
+    notice_row,
+    token_row,
+)
+from pat_core.rows import Change, write
+
+NO_ADDRESS: Final = "no usable address"
+NOT_ACTIVE: Final = "no longer an active member"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What one owner's tokens come to.
+
+    `changes` are groups that belong into one transaction each; `notices` are newly due and can
+    be sent; `unreachable` are due and can't; `windows` counts the tokens in each window.
+    """
+
+    changes: tuple[tuple[Change, ...], ...] = ()
+    notices: tuple[Notice, ...] = ()
+    unreachable: tuple[Notice, ...] = ()
+    windows: Mapping[int, int] = field(default_factory=Counter)
+
+
+def due_notices(
+    owner: Owner, seen: Sequence[Token], account: Account, now: datetime, windows: Sequence[int]
+) -> list[Notice]:
+    """The notices that are due for the tokens seen, in their order.
+
+    One that was noted before for the same token, `valid_to` and window is not due again, however
+    often the token was extended and shortened in between, unless its owner could not be reached.
+    """
+    notices = []
+    for token in seen:
+        known = account.tokens.get(token.authorization_id)
+        window = due_window(token, known.standing if known else Standing(), now, windows)
+        if window is None:
+            continue
+        noted = account.notices.get(notice_key(token, window))
+        if noted is None or noted.state is NoticeState.UNREACHABLE:
+            notices.append(as_notice(owner, token, window))
+    return notices
+
+
+def decide(
+    owner: Owner,
+    seen: Sequence[Token],
+    account: Account,
+    due: Sequence[Notice],
+    *,
+    unreachable: str,
+    now: datetime,
+    windows: Sequence[int],
+    all_seen: bool = True,
+) -> Decision:
+    """What to write and whom to tell, now that an owner's tokens are known.
+
+    `unreachable` is the reason why the owner cannot be told, or "": such a notice is recorded for
+    ops and stays due, so that it is sent once the owner can be reached. Unless `all_seen`, a token
+    that was not seen may still be there and is left alone.
+    """
+    by_token = {notice.token.authorization_id: notice for notice in due}
+    groups = [
+        tuple(
+            _changes(owner, token, account, by_token.get(token.authorization_id), unreachable, now)
+        )
+        for token in seen
+    ]
+    if all_seen:
+        groups.extend(_gone(owner, seen, account, now))
+    return Decision(
+        tuple(group for group in groups if group),
+        () if unreachable else tuple(due),
+        tuple(due) if unreachable else (),
+        _inventory(seen, now, windows),
+    )
+
+
+def _changes(
+    owner: Owner,
+    token: Token,
+    account: Account,
+    notice: Notice | None,
+    unreachable: str,
+    now: datetime,
+) -> Iterator[Change]:
+    known = account.tokens.get(token.authorization_id) or TokenRecord(token)
+    standing = known.standing
+    if notice is not None and not unreachable:
+        standing = replace(
+            standing, notified_window=notice.window, notified_valid_to=token.valid_to
+        )
+    record = TokenRecord(token, standing, None, known.version)
+    if record != known or not known.version:
+        yield write(token_row(owner.partition, record))
+    if notice is not None:
+        yield from _note(owner, notice, account, unreachable, now)
+
+
+def _note(
+    owner: Owner, notice: Notice, account: Account, unreachable: str, now: datetime
+) -> Iterator[Change]:
+    known = account.notices.get(notice_key(notice.token, notice.window))
+    if known is not None and known.reason == unreachable:
+        return
+    record = NoticeRecord(
+        authorization_id=notice.token.authorization_id,
+        valid_to=notice.token.valid_to,
+        window=notice.window,
+        recipient="" if unreachable else owner.address,
+        state=NoticeState.UNREACHABLE if unreachable else NoticeState.PENDING,
+        noted_at=now,
+        reason=unreachable,
+        version=known.version if known else "",
+    )
+    yield write(notice_row(owner.partition, record))
+
+
+def _gone(
+    owner: Owner, seen: Sequence[Token], account: Account, now: datetime
+) -> Iterator[tuple[Change, ...]]:
+    still_there = {token.authorization_id for token in seen}
+    for authorization_id, record in account.tokens.items():
+        if authorization_id not in still_there and record.gone_at is None:
+            yield (write(token_row(owner.partition, replace(record, gone_at=now))),)
+
+
+def _inventory(seen: Sequence[Token], now: datetime, windows: Sequence[int]) -> Counter[int]:
+    current = (current_window(token, now, windows) for token in seen if token.is_valid)
+    return Counter(window for window in current if window is not None)

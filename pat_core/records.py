@@ -1,0 +1,194 @@
+"""What the ledger remembers of an owner, as records and as rows. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from pat_core.expiry import effective_expiry
+from pat_core.model import Notice, Owner, Standing, Token
+from pat_core.rows import Row, key_time
+
+_TOKEN_KEY: Final = "token|"  # noqa: S105 - the kind of a row
+_NOTICE_KEY: Final = "notice|"
+
+
+class NoticeState(StrEnum):
+    """Where a notice stands: the first three are open, the others are settled."""
+
+    PENDING = "pending"
+    CLAIMED = "claimed"
+    UNREACHABLE = "unreachable"
+    ACCEPTED = "accepted"
+    NOT_NEEDED = "not needed"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRecord:
+    """A token as last seen, its standing, and since when it is no longer listed."""
+
+    token: Token
+    standing: Standing = field(default_factory=Standing)
+    gone_at: datetime | None = None
+    version: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeRecord:
+    """A notice that was due: to whom it goes, how far it came, and why if nowhere."""
+
+    authorization_id: str
+    valid_to: datetime
+    window: int
+    recipient: str
+    state: NoticeState
+    noted_at: datetime
+    reason: str = ""
+    operation_id: str = ""
+    claimed_at: datetime | None = None
+    settled_at: datetime | None = None
+    version: str = field(default="", compare=False)
+
+    @property
+    def key(self) -> str:
+        """The row key: one for each token, `valid_to` and window."""
+        return _notice_key(self.authorization_id, self.valid_to, self.window)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """All that the ledger knows of one owner."""
+
+    tokens: Mapping[str, TokenRecord]
+    notices: Mapping[str, NoticeRecord]
+
+    def open_notices(self) -> Iterable[NoticeRecord]:
+        """The notices that are still to be sent."""
+        waiting = (NoticeState.PENDING, NoticeState.CLAIMED)
+        return (record for record in self.notices.values() if record.state in waiting)
+
+
+def read_account(rows: Iterable[Row]) -> Account:
+    """What the rows of an owner's partition say."""
+    tokens, notices = {}, {}
+    for row in rows:
+        if row.key.startswith(_TOKEN_KEY):
+            record = _read_token(row)
+            tokens[record.token.authorization_id] = record
+        elif row.key.startswith(_NOTICE_KEY):
+            notices[row.key] = _read_notice(row)
+    return Account(tokens, notices)
+
+
+def token_row(partition: str, record: TokenRecord) -> Row:
+    """The row of a token; its key is `token|` and the authorization id."""
+    token, standing = record.token, record.standing
+    values = {
+        "display_name": token.display_name,
+        "scope": token.scope,
+        "valid_from": token.valid_from,
+        "valid_to": token.valid_to,
+        "is_valid": token.is_valid,
+        "is_global": token.is_global,
+        "notified_window": standing.notified_window,
+        "notified_valid_to": standing.notified_valid_to,
+        "snoozed_until": standing.snoozed_until,
+        "lets_expire": standing.lets_expire,
+        "gone_at": record.gone_at,
+    }
+    return _row(partition, f"{_TOKEN_KEY}{token.authorization_id}", values, record.version)
+
+
+def notice_row(partition: str, record: NoticeRecord) -> Row:
+    """The row of a notice."""
+    values = {
+        "authorization_id": record.authorization_id,
+        "valid_to": record.valid_to,
+        "window": record.window,
+        "recipient": record.recipient,
+        "state": record.state.value,
+        "noted_at": record.noted_at,
+        "reason": record.reason,
+        "operation_id": record.operation_id,
+        "claimed_at": record.claimed_at,
+        "settled_at": record.settled_at,
+    }
+    return _row(partition, record.key, values, record.version)
+
+
+def notice_key(token: Token, window: int) -> str:
+    """The row key of a token's notice for a window."""
+    return _notice_key(token.authorization_id, token.valid_to, window)
+
+
+def as_notice(owner: Owner, token: Token, window: int) -> Notice:
+    """The notice that tells an owner of a token in a window."""
+    return Notice(owner, token, window, effective_expiry(token))
+
+
+def is_still_due(record: NoticeRecord, account: Account) -> bool:
+    """True while a notice says something that its owner should still be told.
+
+    It drops out once the token is revoked, gone, extended or left to expire, or once a tighter
+    window's notice has taken its place.
+    """
+    known = account.tokens.get(record.authorization_id)
+    if known is None or known.gone_at is not None or not known.token.is_valid:
+        return False
+    standing = known.standing
+    same = known.token.valid_to == record.valid_to and standing.notified_window == record.window
+    return same and not standing.lets_expire
+
+
+def settled(record: NoticeRecord, state: NoticeState, now: datetime, why: str = "") -> NoticeRecord:
+    """The record once nothing more is to be done about it."""
+    return replace(record, state=state, settled_at=now, reason=why)
+
+
+def _notice_key(authorization_id: str, valid_to: datetime, window: int) -> str:
+    return f"{_NOTICE_KEY}{authorization_id}|{key_time(valid_to)}|{window:04d}"
+
+
+def _row(partition: str, key: str, values: Mapping[str, Any], version: str) -> Row:
+    given = {name: value for name, value in values.items() if value not in (None, "")}
+    return Row(partition, key, given, version)
+
+
+def _read_token(row: Row) -> TokenRecord:
+    get: Mapping[str, Any] = row.values
+    token = Token(
+        authorization_id=row.key.removeprefix(_TOKEN_KEY),
+        display_name=get.get("display_name", ""),
+        scope=get.get("scope", ""),
+        valid_from=get["valid_from"],
+        valid_to=get["valid_to"],
+        is_valid=get["is_valid"],
+        is_global=get["is_global"],
+    )
+    standing = Standing(
+        notified_window=get.get("notified_window"),
+        notified_valid_to=get.get("notified_valid_to"),
+        snoozed_until=get.get("snoozed_until"),
+        lets_expire=get["lets_expire"],
+    )
+    return TokenRecord(token, standing, get.get("gone_at"), row.version)
+
+
+def _read_notice(row: Row) -> NoticeRecord:
+    get: Mapping[str, Any] = row.values
+    return NoticeRecord(
+        authorization_id=get["authorization_id"],
+        valid_to=get["valid_to"],
+        window=get["window"],
+        recipient=get.get("recipient", ""),
+        state=NoticeState(get["state"]),
+        noted_at=get["noted_at"],
+        reason=get.get("reason", ""),
+        operation_id=get.get("operation_id", ""),
+        claimed_at=get.get("claimed_at"),
+        settled_at=get.get("settled_at"),
+        version=row.version,
+    )

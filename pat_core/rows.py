@@ -1,0 +1,77 @@
+"""What the ledger is made of: rows by table, partition and key, and changes to them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from hashlib import sha256
+from typing import Final
+
+OWNERS: Final = "owners"
+"""The table of owners' tokens and notices: the truth."""
+OUTBOX: Final = "outbox"
+"""The table of hints: who is to be looked at, most urgent first."""
+RUNS: Final = "runs"
+"""The table of scan runs and their batches."""
+
+MOST_CHANGES: Final = 100
+"""How many changes one transaction of Azure Table Storage takes."""
+
+Value = str | int | float | bool | datetime
+"""What a column may hold. A column without a value is left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row. `version` is "" until a store has given it one, and says nothing of the content."""
+
+    partition: str
+    key: str
+    values: Mapping[str, Value] = field(default_factory=dict)
+    version: str = field(default="", compare=False)
+
+
+class Verb(Enum):
+    """How a row is written: `PUT` writes over whatever is there, the others insist."""
+
+    INSERT = "insert"
+    REPLACE = "replace"
+    PUT = "put"
+    DELETE = "delete"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One row and how it is to be written."""
+
+    verb: Verb
+    row: Row
+
+
+def write(row: Row) -> Change:
+    """The change that writes a row as it was read: inserted where new, else replaced."""
+    return Change(Verb.REPLACE if row.version else Verb.INSERT, row)
+
+
+def transactions(groups: Iterable[Sequence[Change]]) -> Iterator[list[Change]]:
+    """The changes packed into as few transactions as fit; no group is torn apart."""
+    pack: list[Change] = []
+    for group in groups:
+        if pack and len(pack) + len(group) > MOST_CHANGES:
+            yield pack
+            pack = []
+        pack.extend(group)
+    if pack:
+        yield pack
+
+
+def key_time(time: datetime) -> str:
+    """A UTC time as part of a key: sorts as the times do, to the microsecond."""
+    return f"{time:%Y%m%dT%H%M%S.%fZ}"
+
+
+def short_hash(text: str) -> str:
+    """A stable name for a text, 16 hexadecimal digits, safe in keys and file names."""
+    return sha256(text.encode()).hexdigest()[:16]

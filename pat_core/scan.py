@@ -1,0 +1,129 @@
+"""The flow that scans a batch of users: what is due is recorded and put into the outbox.
+
+Gather, decide, apply: each owner's tokens and ledger rows are read, `decision` says what they
+come to, and its changes are written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
+from typing import Final
+
+from pat_core.coverage import GONE, Coverage, covered, failed
+from pat_core.decision import NO_ADDRESS, NOT_ACTIVE, Decision, decide, due_notices
+from pat_core.errors import AzureDevOpsError, Conflict, NotPermitted, NotSignedIn, OwnerGone
+from pat_core.model import Organization, Owner, TokenReading
+from pat_core.outbox import hints
+from pat_core.ports import AzureDevOps, Clock, Store
+from pat_core.records import read_account
+from pat_core.rows import OUTBOX, OWNERS, transactions
+
+_TRIES: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A handful of users of one organization, to be scanned in one go.
+
+    `faults` says what is wrong with users that could be listed but not read.
+    """
+
+    organization: Organization
+    number: int
+    owners: tuple[Owner, ...]
+    faults: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Scanner:
+    """Reads owners' tokens and records what is due. `windows` are in days."""
+
+    azure_devops: AzureDevOps
+    store: Store
+    clock: Clock
+    windows: Sequence[int]
+
+    async def scan_batch(self, batch: Batch) -> Coverage:
+        """What was seen of a batch; a batch that comes again changes nothing more.
+
+        One user who fails never stops the rest. Raises NotSignedIn or NotPermitted where every
+        user of the batch was refused, LedgerError where the ledger is away.
+        """
+        outcomes = await asyncio.gather(
+            *(self._scan_owner(batch.organization, owner) for owner in batch.owners),
+            return_exceptions=True,
+        )
+        refusals = [fault for fault in outcomes if isinstance(fault, NotSignedIn | NotPermitted)]
+        if refusals and len(refusals) == len(outcomes):
+            raise refusals[0]
+        unlisted = (failed(f"{batch.organization.name}: {fault}") for fault in batch.faults)
+        return reduce(add, (*_coverages(outcomes), *unlisted), Coverage())
+
+    async def _scan_owner(self, organization: Organization, owner: Owner) -> Coverage:
+        reading = await self.azure_devops.tokens(organization, owner.subject_descriptor)
+        decision = await self._record(organization, owner, reading)
+        seen = covered(len(reading.tokens), decision)
+        if not reading.faults:
+            return seen
+        name = owner.display_name or owner.subject_descriptor
+        return seen + failed(f"{owner.organization}: {name}: {'; '.join(reading.faults)}", users=0)
+
+    async def _record(
+        self, organization: Organization, owner: Owner, reading: TokenReading
+    ) -> Decision:
+        for last in (False,) * (_TRIES - 1) + (True,):
+            decision = await self._decide(organization, owner, reading)
+            try:
+                await self._apply(owner, decision)
+            except Conflict:
+                if last:
+                    raise
+            else:
+                break
+        return decision
+
+    async def _decide(
+        self, organization: Organization, owner: Owner, reading: TokenReading
+    ) -> Decision:
+        rows = [row async for row in self.store.rows(OWNERS, owner.partition)]
+        account, now = read_account(rows), self.clock()
+        due = due_notices(owner, reading.tokens, account, now, self.windows)
+        return decide(
+            owner,
+            reading.tokens,
+            account,
+            due,
+            unreachable=await self._unreachable(organization, owner) if due else "",
+            now=now,
+            windows=self.windows,
+            all_seen=not reading.faults,
+        )
+
+    async def _unreachable(self, organization: Organization, owner: Owner) -> str:
+        if not owner.address:
+            return NO_ADDRESS
+        active = await self.azure_devops.is_active(organization, owner.subject_descriptor)
+        return "" if active else NOT_ACTIVE
+
+    async def _apply(self, owner: Owner, decision: Decision) -> None:
+        if decision.notices:
+            for hint in hints(owner, decision.notices):
+                await self.store.write(OUTBOX, [hint])
+        for changes in transactions(decision.changes):
+            await self.store.write(OWNERS, changes)
+
+
+def _coverages(outcomes: Iterable[Coverage | BaseException]) -> Iterable[Coverage]:
+    for outcome in outcomes:
+        if isinstance(outcome, OwnerGone):
+            yield GONE
+        elif isinstance(outcome, AzureDevOpsError):
+            yield failed(outcome.cause)
+        elif isinstance(outcome, BaseException):
+            raise outcome
+        else:
+            yield outcome

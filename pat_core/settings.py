@@ -1,0 +1,138 @@
+"""Every setting, read from the environment and checked once, all faults at a time."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, Field, SecretStr, TypeAdapter, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from pat_core.azure_devops.pace import MOST
+from pat_core.errors import SettingsError
+from pat_core.expiry import DEFAULT_WINDOWS_DAYS
+from pat_core.model import Organization
+
+EXAMPLES: Final = {
+    "organizations": "contoso,fabrikam",
+    "windows_days": "30,14,7,3,1",
+    "admin_token": "the token's 84 characters",
+    "max_concurrency": "16",
+    "public_url": "https://pats.contoso.com",
+    "local_dir": ".local",
+    "null_targets_are_global": "false",
+}
+_NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,48}[A-Za-z0-9])?")
+_LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
+
+
+def parse_organizations(text: object) -> tuple[Organization, ...]:
+    """The organizations that `contoso,fabrikam` or the same as JSON names. Raises ValueError."""
+    if not isinstance(text, str):
+        return TypeAdapter(tuple[Organization, ...]).validate_python(text)
+    if text.lstrip().startswith("["):
+        found = [_from_json(item) for item in _json_list(text)]
+    else:
+        found = [Organization(name.strip()) for name in text.split(",") if name.strip()]
+    for organization in found:
+        _check_organization(organization)
+    names = [organization.name.lower() for organization in found]
+    if len(set(names)) < len(names):
+        raise ValueError("an organization is named twice")
+    return tuple(found)
+
+
+def parse_windows(text: object) -> tuple[int, ...]:
+    """The windows in days that `30,14,7` names, the widest first. Raises ValueError."""
+    parts = text.split(",") if isinstance(text, str) else text
+    if not isinstance(parts, Sequence) or not parts:
+        raise ValueError("no window is named")
+    return tuple(sorted({_days(part) for part in parts}, reverse=True))
+
+
+def parse_url(text: str) -> str:
+    """An https address (http on this machine alone), without a slash at its end, or "".
+
+    Raises ValueError.
+    """
+    parts = urlsplit(text.strip())
+    plain = parts.scheme == "http" and parts.hostname in _LOOPBACK
+    if text and not (parts.hostname and (parts.scheme == "https" or plain)):
+        raise ValueError(f"{text!r} is not an https address")
+    return text.strip().rstrip("/")
+
+
+Url = Annotated[str, BeforeValidator(parse_url)]
+
+
+class Settings(BaseSettings):
+    """What the environment says, checked. Each field is PAT_ and its name in capitals."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="PAT_", env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    organizations: Annotated[
+        tuple[Organization, ...], NoDecode, BeforeValidator(parse_organizations)
+    ] = ()
+    windows_days: Annotated[tuple[int, ...], NoDecode, BeforeValidator(parse_windows)] = (
+        DEFAULT_WINDOWS_DAYS
+    )
+    admin_token: SecretStr | None = None
+    max_concurrency: int = Field(default=MOST, ge=1, le=64)
+    public_url: Url = ""
+    local_dir: Path = Path(".local")
+    null_targets_are_global: bool = False
+
+
+def load_settings(env_file: Path | None = None, **given: Any) -> Settings:
+    """The settings; what is `given` goes before the environment, that before the file.
+
+    Raises SettingsError with a sentence for each fault.
+    """
+    try:
+        return Settings(_env_file=env_file, **given)
+    except ValidationError as fault:
+        errors = fault.errors(include_url=False, include_context=False)
+        raise SettingsError([_sentence(error["loc"], error["msg"]) for error in errors]) from None
+
+
+def _sentence(location: tuple[int | str, ...], message: str) -> str:
+    field = str(location[0])
+    setting = f"PAT_{field.upper()}"
+    reason = message.removeprefix("Value error, ").rstrip(".")
+    return f"{setting}: {reason}. Example: {setting}={EXAMPLES[field]}"
+
+
+def _json_list(text: str) -> list[Any]:
+    try:
+        return list(json.loads(text))
+    except ValueError as fault:
+        raise ValueError(f"the JSON cannot be read ({fault})") from None
+
+
+def _from_json(item: object) -> Organization:
+    known = Organization.__dataclass_fields__.keys()
+    if not isinstance(item, dict) or not item.keys() <= known or "name" not in item:
+        raise ValueError(f"each organization needs a name and may have {', '.join(known)}")
+    text = {key: str(value) for key, value in item.items()}
+    return Organization(**text | {"base_url": parse_url(text.get("base_url", ""))})
+
+
+def _check_organization(organization: Organization) -> None:
+    if not _NAME.fullmatch(organization.name):
+        raise ValueError(
+            f"{organization.name!r} is not the name of an organization "
+            "(letters, digits and hyphens; the part after dev.azure.com/)"
+        )
+
+
+def _days(part: object) -> int:
+    text = str(part).strip()
+    if not text.isdecimal() or not 1 <= int(text) <= 365:  # noqa: PLR2004 - a PAT lives a year
+        raise ValueError(f"{text!r} is not a whole number of days from 1 to 365")
+    return int(text)

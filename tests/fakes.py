@@ -1,0 +1,87 @@
+"""Hand-written stand-ins: time that moves when told to, a server that says what it is told to."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
+
+
+@dataclass
+class FakeTime:
+    """A clock that stands still until somebody sleeps or a test moves it."""
+
+    now: datetime = NOW
+    slept: list[float] = field(default_factory=list)
+
+    def clock(self) -> datetime:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += timedelta(seconds=seconds)
+        await asyncio.sleep(0)
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A request as it stood on the wire."""
+
+    target: str
+    headers: dict[str, str]
+
+
+@dataclass
+class Script:
+    """A server on loopback that gives the same replies in their order, the last one for ever."""
+
+    replies: Sequence[bytes]
+    heard: list[Heard] = field(default_factory=list)
+    base_url: str = ""
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        first, *lines = head.strip().split("\r\n")
+        headers = dict(line.split(": ", 1) for line in lines)
+        self.heard.append(Heard(first.split()[1], {k.lower(): v for k, v in headers.items()}))
+        writer.write(self.replies[min(len(self.heard), len(self.replies)) - 1])
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+
+def reply(
+    status: int = 200,
+    body: object = None,
+    *,
+    raw: bytes | None = None,
+    cut: int = 0,
+    **headers: str,
+) -> bytes:
+    """An HTTP reply as bytes; with `cut`, that many bytes of the promised body are missing."""
+    content = json.dumps(body).encode() if raw is None else raw
+    lines = [
+        f"HTTP/1.1 {status} x",
+        f"Content-Length: {len(content) + cut}",
+        "Connection: close",
+        *(f"{name.replace('_', '-')}: {value}" for name, value in headers.items()),
+    ]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + content
+
+
+@asynccontextmanager
+async def scripted(*replies: bytes) -> AsyncIterator[Script]:
+    """A server that gives these replies, one connection each."""
+    script = Script(replies)
+    server = await asyncio.start_server(script.serve, "127.0.0.1", 0)
+    script.base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/contoso"
+    try:
+        yield script
+    finally:
+        server.close()
+        await server.wait_closed()

@@ -1,0 +1,107 @@
+"""Keeps the arrows: a module imports only from its own floor's allowances, never back up."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PURE = {
+    "pat_core",
+    "address",
+    "coverage",
+    "decision",
+    "digest",
+    "errors",
+    "expiry",
+    "model",
+    "outbox",
+    "records",
+    "rows",
+    "scopes",
+}
+PORTS = {"ports"}
+FLOWS = {"delivery", "doctor", "runs", "scan"}
+ADAPTERS = {"azure_devops", "channels", "ledger"}
+BOOTSTRAP = {"bootstrap", "settings"}
+TOP = {"__main__", "cli", "console", "local", "survey", "function_app"}
+ALLOWED = {
+    **dict.fromkeys(PURE, PURE),
+    **dict.fromkeys(PORTS, PURE),
+    **dict.fromkeys(FLOWS, PURE | PORTS | FLOWS),
+    # An adapter knows itself, the pure rules and the ports: no flow, no other adapter.
+    **{room: PURE | PORTS | {room} for room in ADAPTERS},
+    "settings": PURE | {"azure_devops"},
+    "bootstrap": PURE | PORTS | FLOWS | ADAPTERS | BOOTSTRAP,
+    **dict.fromkeys(TOP, PURE | PORTS | FLOWS | ADAPTERS | BOOTSTRAP | TOP),
+}
+OUTSIDE = {
+    # What the pure floor may not know: no I/O, no clock, no framework.
+    **dict.fromkeys(PURE - {"pat_core"}, {"asyncio", "httpx", "os", "pathlib", "sqlite3", "time"}),
+    **dict.fromkeys(FLOWS, {"httpx", "os", "pathlib", "sqlite3", "time", "aiohttp", "azure"}),
+}
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    yield "function_app", ROOT / "function_app.py"
+    for path in sorted((ROOT / "pat_core").rglob("*.py")):
+        first = path.relative_to(ROOT / "pat_core").parts[0].removesuffix(".py")
+        yield ("pat_core" if first == "__init__" else first), path
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import hides its floor"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def rooms(path: Path) -> Iterator[str]:
+    for name in imports(path):
+        parts = name.split(".")
+        if parts[0] == "pat_core" and len(parts) > 1:
+            known = parts[1] in ALLOWED
+            yield parts[1] if known else "pat_core"
+
+
+class TestFloors:
+    def test_every_module_stands_on_a_floor(self) -> None:
+        assert {room for room, _ in modules()} <= ALLOWED.keys()
+
+    def test_no_arrow_runs_back_up(self) -> None:
+        wrong = [
+            f"{path.relative_to(ROOT)} imports {found}"
+            for room, path in modules()
+            for found in rooms(path)
+            if found not in ALLOWED[room]
+        ]
+        assert wrong == []
+
+    def test_pure_rules_and_flows_know_no_outside(self) -> None:
+        wrong = [
+            f"{path.relative_to(ROOT)} imports {name}"
+            for room, path in modules()
+            for name in imports(path)
+            if name.split(".")[0] in OUTSIDE.get(room, set())
+        ]
+        assert wrong == []
+
+    def test_only_the_function_app_knows_azure_functions(self) -> None:
+        knowing = [
+            path.name
+            for _, path in modules()
+            if any(name.startswith("azure.functions") for name in imports(path))
+        ]
+        assert knowing == ["function_app.py"]
+
+    def test_only_bootstrap_reads_the_clock(self) -> None:
+        reading = [
+            path.name
+            for _, path in modules()
+            for line in path.read_text(encoding="utf-8").splitlines()
+            if any(call in line for call in ("datetime.now(", "utcnow(", "time.time(", "monotonic("))
+        ]
+        assert set(reading) == {"bootstrap.py"}
