@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+
+from pat_core.errors import AzureDevOpsError
+from pat_core.model import Digest, Organization, Owner, Token, TokenReading, UserPage
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 
@@ -85,3 +88,58 @@ async def scripted(*replies: bytes) -> AsyncIterator[Script]:
     finally:
         server.close()
         await server.wait_closed()
+
+
+@dataclass
+class FakeAzureDevOps:
+    """An organization held in dictionaries; a token list may be an error instead."""
+
+    users: list[Owner] = field(default_factory=list)
+    owned: dict[str, list[Token] | AzureDevOpsError] = field(default_factory=dict)
+    inactive: set[str] = field(default_factory=set)
+    page: int = 500
+    listing_fails: AzureDevOpsError | None = None
+    faults: tuple[str, ...] = ()
+
+    async def user_pages(self, organization: Organization) -> AsyncIterator[UserPage]:
+        for start in range(0, len(self.users), self.page):
+            yield UserPage(tuple(self.users[start : start + self.page]))
+        if self.listing_fails:
+            raise self.listing_fails
+
+    async def tokens(self, organization: Organization, subject_descriptor: str) -> TokenReading:
+        await asyncio.sleep(0)
+        found = self.owned.get(subject_descriptor, [])
+        if isinstance(found, AzureDevOpsError):
+            raise found
+        return TokenReading(tuple(found), self.faults)
+
+    async def is_active(self, organization: Organization, subject_descriptor: str) -> bool:
+        return subject_descriptor not in self.inactive
+
+
+@dataclass
+class FakeChannel:
+    """Keeps what it was given, once for each operation id, as a provider does."""
+
+    clock: Callable[[], datetime]
+    sent: dict[str, Digest] = field(default_factory=dict)
+    calls: list[tuple[str, str, datetime]] = field(default_factory=list)
+    fails: Exception | None = None
+    after_sending: Exception | None = None
+
+    async def send(self, digest: Digest, *, operation_id: str, claimed_at: datetime) -> None:
+        self.calls.append((digest.recipient, operation_id, claimed_at))
+        if self.fails:
+            raise self.fails
+        self.sent.setdefault(operation_id, digest)
+        if self.after_sending:
+            raise self.after_sending
+
+    def told(self) -> list[tuple[str, str, int]]:
+        """Who was told of which token in which window."""
+        return [
+            (digest.recipient, notice.token.authorization_id, notice.window)
+            for digest in self.sent.values()
+            for notice in digest.notices
+        ]

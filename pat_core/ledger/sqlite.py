@@ -49,19 +49,22 @@ class SqliteStore:
         with _explained(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, isolation_level=None, timeout=10)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = NORMAL")
-            self._open()
+            try:
+                self._open()
+            except BaseException:
+                self._db.close()
+                raise
 
     def _open(self) -> None:
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
         if version > LEDGER_VERSION:
-            self._db.close()
             raise LedgerTooNew(
                 f"The ledger {self.path} has version {version}; this program knows up to "
                 f"{LEDGER_VERSION}.",
                 remedy="Update PAT Warden, or set PAT_LOCAL_DIR to another folder.",
             )
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.executescript(_SCHEMA)
         self._db.execute(f"PRAGMA user_version = {LEDGER_VERSION}")
 
