@@ -15,6 +15,9 @@ app = func.FunctionApp()
 @app.queue_output(
     arg_name="organizations", queue_name="pat-organizations", connection="AzureWebJobsStorage"
 )
-async def plan_scan(timer: func.TimerRequest, organizations: func.Out[list[str]]) -> None:
+async def plan_scan(
+    timer: func.TimerRequest,  # noqa: ARG001 - the binding wants it
+    organizations: func.Out[list[str]],
+) -> None:
     """Put one message for each organization on the queue."""
     organizations.set(plan(load_settings().organizations, system_clock()))

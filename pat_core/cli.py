@@ -7,6 +7,7 @@ import sys
 from collections.abc import Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any, Final, TypeVar
 
 import typer
@@ -38,15 +39,18 @@ Answer = TypeVar("Answer")
 
 @app.command()
 def demo(
-    users: Annotated[int, typer.Option(help="How many users.", min=1, max=10_000_000)] = 0,
+    users: Annotated[int, typer.Option(help="How many users.", min=0, max=10_000_000)] = 0,
     now: Annotated[str, typer.Option(help="Move the clock: 2026-12-24T08:00:00Z.")] = "",
 ) -> None:
     """Scan an embedded organization and write the mails into .local/outbox."""
-    from pat_core.local.demo import run_demo  # noqa: PLC0415 - left out of what runs in Azure
-
     settings = load_settings(ENV_FILE)
-    result = _run(run_demo(settings, users, _time(now) if now else None))
-    raise typer.Exit(result)
+    moved = _time(now) if now else None
+    with console.watch(console.ERR) as watch:
+        work = embedded().run_demo(settings, users=users, now=moved, told=watch.told)
+        result, scanned_at = _run(work)
+    console.show_survey(result, settings.windows_days, scanned_at)
+    console.show_outbox(settings.local_dir / "outbox", result.delivered.sent)
+    raise typer.Exit(result.exit_status)
 
 
 @app.command()
@@ -58,7 +62,7 @@ def scan(
 ) -> None:
     """Scan organizations; without --send, say what would be sent and change nothing."""
     settings = _settings(organization)
-    channel = outbox_channel(settings) if send else None
+    channel = embedded().outbox_channel(settings) if send else None
     with console.watch(console.ERR) as watch:
         result = _run(survey(settings, system_clock, channel, told=watch.told))
     if as_json:
@@ -66,7 +70,10 @@ def scan(
         console.show_faults(result)
     else:
         console.show_survey(result, settings.windows_days, system_clock())
-        console.show_next("python -m pat_core serve" if send else "the same with --send")
+        if send:
+            console.show_outbox(settings.local_dir / "outbox", result.delivered.sent)
+        else:
+            console.show_next("the same with --send writes the mails.")
     raise typer.Exit(result.exit_status)
 
 
@@ -87,9 +94,14 @@ def doctor(organization: Organizations = None) -> None:
 @app.command()
 def serve(port: Annotated[int, typer.Option(min=1, max=65535)] = 7071) -> None:
     """Show the outbox in a browser."""
-    from pat_core.local.demo import serve_outbox  # noqa: PLC0415 - left out of what runs in Azure
+    _run(embedded().serve_outbox(load_settings(ENV_FILE), port, console.show_address))
 
-    _run(serve_outbox(load_settings(ENV_FILE), port))
+
+def embedded() -> ModuleType:
+    """The embedded world, which is left out of what runs in Azure."""
+    from pat_core.local import demo as world  # noqa: PLC0415 - said above
+
+    return world
 
 
 def run() -> int:
@@ -121,8 +133,10 @@ def _settings(names: list[str] | None) -> Settings:
         example = EXAMPLES["organizations"]
         raise SettingsError(
             [
-                "PAT_ORGANIZATIONS: no organization is named. "
-                f"Example: PAT_ORGANIZATIONS={example}, or --organization contoso"
+                (
+                    "PAT_ORGANIZATIONS: no organization is named. "
+                    f"Example: PAT_ORGANIZATIONS={example}, or --organization contoso"
+                )
             ]
         )
     return settings
@@ -140,7 +154,9 @@ def _time(text: str) -> datetime:
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
-        raise SettingsError([f"--now: {text!r} is no time. Example: --now 2026-12-24T08:00:00Z"]) from None
+        raise SettingsError(
+            [f"--now: {text!r} is no time. Example: --now 2026-12-24T08:00:00Z"]
+        ) from None
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 

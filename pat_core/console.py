@@ -6,17 +6,21 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
-    Progress as ProgressBar,
     TaskID,
     TaskProgressColumn,
     TextColumn,
     TimeRemainingColumn,
+)
+from rich.progress import (
+    Progress as ProgressBar,
 )
 from rich.table import Table
 
@@ -74,16 +78,17 @@ def watch(console: Console) -> Iterator[Watch]:
 
 
 def survey_table(survey: Survey, windows: Sequence[int]) -> Table:
-    """A row for each organization: what it holds, what was missed."""
-    table = Table(title="Tokens by the window they are in", title_justify="left")
+    """A row for each organization: users, tokens by the tightest window they are in, mails."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("organization", overflow="fold")
-    names = ["users", "tokens", *(f"≤ {days} d" for days in windows), "expired"]
-    for name in (*names, "failed", "gone", "unreachable"):
-        table.add_column(name, justify="right")
+    names = ["users", "tokens", *(f"≤{days} d" for days in windows), "expired", "failed", "mails"]
+    for name in names:
+        table.add_column(name, justify="right", no_wrap=True)
     for report in survey.reports:
         seen = report.coverage
         inventory = (seen.windows.get(days, 0) for days in (*windows, EXPIRED))
-        figures = (seen.users, seen.tokens, *inventory, seen.failed, seen.gone, seen.unreachable)
+        mails = survey.mails[report.organization]
+        figures = (seen.users, seen.tokens, *inventory, seen.failed, mails)
         table.add_row(escape(report.organization), *(f"{figure:,}" for figure in figures))
     return table
 
@@ -115,12 +120,25 @@ def _report_json(report: RunReport, windows: Sequence[int]) -> dict[str, object]
 def show_survey(survey: Survey, windows: Sequence[int], now: datetime) -> None:
     """Print the table, the digests and whatever was missed."""
     OUT.print(survey_table(survey, windows))
+    _show_left_out(survey)
     digests = survey.delivered.sent
     verb = "written" if survey.sent else "would be sent"
-    OUT.print(f"{digests:,} {'mail' if digests == 1 else 'mails'} {verb}.", highlight=False)
+    _out(f"{digests:,} {'mail' if digests == 1 else 'mails'} {verb}.")
     if not survey.sent:
         _show_digests(survey, now)
     show_faults(survey)
+
+
+def _show_left_out(survey: Survey) -> None:
+    for report in survey.reports:
+        seen = report.coverage
+        if seen.gone:
+            _out(f"{report.organization}: {seen.gone:,} of the users listed have left.")
+        if seen.unreachable:
+            _out(
+                f"{report.organization}: {seen.unreachable:,} tokens are due whose owners cannot "
+                "be told: no usable address, or no longer an active member."
+            )
 
 
 def _show_digests(survey: Survey, now: datetime) -> None:
@@ -167,6 +185,24 @@ def _line(text: str) -> None:
     ERR.print(escape(text), highlight=False, soft_wrap=True)
 
 
-def show_next(command: str) -> None:
+def show_outbox(folder: Path, written: int) -> None:
+    """Print where the mails are, and how to look at them or at those of a later day."""
+    if written:
+        OUT.print(f"They are in {escape(str(folder))}.", highlight=False, soft_wrap=True)
+    else:
+        _out("Whoever was due has been told before. A later day brings more.")
+    show_next("python -m pat_core serve shows the outbox in a browser.")
+
+
+def show_next(what: str) -> None:
     """Print what to try next."""
-    OUT.print(f"Next: [bold]{escape(command)}[/]", highlight=False, soft_wrap=True)
+    _out(f"Next: {what}")
+
+
+def show_address(address: str) -> None:
+    """Print where the pages are served."""
+    _out(f"The outbox is at {address}. Ctrl+C ends it.")
+
+
+def _out(text: str) -> None:
+    OUT.print(escape(text), highlight=False, soft_wrap=True)

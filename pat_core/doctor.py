@@ -61,9 +61,7 @@ async def examine(patient: Patient, organization: Organization) -> list[Trial]:
     return [*trials, await mine]
 
 
-async def _list_users(
-    patient: Patient, organization: Organization
-) -> tuple[Trial, Owner | None]:
+async def _list_users(patient: Patient, organization: Organization) -> tuple[Trial, Owner | None]:
     permission = "list users"
     try:
         async for page in patient.user_pages(organization):

@@ -11,6 +11,8 @@ from typing import Final
 
 EXPIRED: Final = 0
 """The tightest window of all: the token has expired."""
+MOST_LISTED: Final = 100
+"""How many rows a digest has; the rest is counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +94,20 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """What one recipient is told in one mail: `notices` soonest expiry first, `more` not listed."""
+    """All that one recipient is told in one mail, soonest expiry first."""
 
     recipient: str
     notices: tuple[Notice, ...]
-    more: int = 0
 
     @property
-    def total(self) -> int:
-        """How many tokens the digest is about, listed or not."""
-        return len(self.notices) + self.more
+    def listed(self) -> tuple[Notice, ...]:
+        """The notices that get a row of their own."""
+        return self.notices[:MOST_LISTED]
+
+    @property
+    def more(self) -> int:
+        """How many notices are only counted."""
+        return len(self.notices) - len(self.listed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,13 @@ def write(row: Row) -> Change:
     return Change(Verb.REPLACE if row.version else Verb.INSERT, row)
 
 
+def check_transaction(changes: Sequence[Change]) -> None:
+    """Raise ValueError for what no store takes in one transaction."""
+    if len(changes) > MOST_CHANGES or len({change.row.partition for change in changes}) > 1:
+        msg = f"A transaction takes up to {MOST_CHANGES} changes of one partition."
+        raise ValueError(msg)
+
+
 def transactions(groups: Iterable[Sequence[Change]]) -> Iterator[list[Change]]:
     """The changes packed into as few transactions as fit; no group is torn apart."""
     pack: list[Change] = []

@@ -89,13 +89,13 @@ class Settings(BaseSettings):
     null_targets_are_global: bool = False
 
 
-def load_settings(env_file: Path | None = None, **given: Any) -> Settings:
-    """The settings; what is `given` goes before the environment, that before the file.
+def load_settings(env_file: Path | None = None) -> Settings:
+    """The settings; the environment goes before the file.
 
     Raises SettingsError with a sentence for each fault.
     """
     try:
-        return Settings(_env_file=env_file, **given)
+        return Settings(_env_file=env_file)
     except ValidationError as fault:
         errors = fault.errors(include_url=False, include_context=False)
         raise SettingsError([_sentence(error["loc"], error["msg"]) for error in errors]) from None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -38,9 +40,11 @@ class Survey:
     reports: list[RunReport] = field(default_factory=list)
     delivered: Delivered = field(default_factory=Delivered)
     first: list[Digest] = field(default_factory=list)
+    mails: Counter[str] = field(default_factory=Counter)
 
     def note(self, digest: Digest) -> None:
-        """Remember a digest, if it is one of the first."""
+        """Count a digest for each organization it is about, and remember the first few."""
+        self.mails.update({notice.owner.organization for notice in digest.notices})
         if len(self.first) < MOST_SHOWN:
             self.first.append(digest)
 
@@ -72,12 +76,8 @@ async def survey(
         async with azure_devops(settings, clock) as client:
             scanner = Scanner(client, store, clock, settings.windows_days)
             for organization in settings.organizations:
-                name = organization.name
-                result.reports.append(
-                    await scan_organization(
-                        scanner, organization, told=lambda progress, name=name: told(name, progress)
-                    )
-                )
+                tell = partial(told, organization.name)
+                result.reports.append(await scan_organization(scanner, organization, told=tell))
         sender = Sender(store, channel or Rehearsal(), clock, result.note)
         result.delivered = await sender.send_due()
     return result

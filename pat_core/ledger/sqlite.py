@@ -12,7 +12,7 @@ from secrets import token_hex
 from typing import Any, Final
 
 from pat_core.errors import Conflict, LedgerTooNew, LedgerUnavailable
-from pat_core.rows import MOST_CHANGES, Change, Row, Value, Verb
+from pat_core.rows import Change, Row, Value, Verb, check_transaction
 
 LEDGER_VERSION: Final = 1
 _PAGE: Final = 500
@@ -81,7 +81,7 @@ class SqliteStore:
 
     async def write(self, table: str, changes: Sequence[Change]) -> list[str]:
         """Make up to 100 changes to one partition, all of them or none; gives the new versions."""
-        _check(changes)
+        check_transaction(changes)
         columns = [_columns(table, change.row) for change in changes]
         with _explained(self.path), self._transaction():
             for change, values in zip(changes, columns, strict=True):
@@ -112,12 +112,6 @@ class SqliteStore:
     def close(self) -> None:
         """Close the file."""
         self._db.close()
-
-
-def _check(changes: Sequence[Change]) -> None:
-    if len(changes) > MOST_CHANGES or len({change.row.partition for change in changes}) > 1:
-        msg = f"A transaction takes up to {MOST_CHANGES} changes of one partition."
-        raise ValueError(msg)
 
 
 def _columns(table: str, row: Row) -> dict[str, str]:

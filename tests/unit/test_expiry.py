@@ -19,13 +19,17 @@ BORN = datetime(2026, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 
 
-def token(lifetime: timedelta = 90 * DAY, *, is_valid: bool = True, is_global: bool = False) -> Token:
+def token(
+    lifetime: timedelta = 90 * DAY, *, is_valid: bool = True, is_global: bool = False
+) -> Token:
     return Token("id", "name", "vso.code", BORN, BORN + lifetime, is_valid, is_global)
 
 
 class TestEffectiveExpiry:
     def test_a_global_pat_ends_with_the_first_of_december(self) -> None:
-        assert effective_expiry(token(700 * DAY, is_global=True)) == datetime(2026, 12, 1, tzinfo=UTC)
+        assert effective_expiry(token(700 * DAY, is_global=True)) == datetime(
+            2026, 12, 1, tzinfo=UTC
+        )
 
     def test_a_global_pat_may_end_sooner(self) -> None:
         assert effective_expiry(token(90 * DAY, is_global=True)) == BORN + 90 * DAY

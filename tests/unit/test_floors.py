@@ -102,6 +102,8 @@ class TestFloors:
             path.name
             for _, path in modules()
             for line in path.read_text(encoding="utf-8").splitlines()
-            if any(call in line for call in ("datetime.now(", "utcnow(", "time.time(", "monotonic("))
+            if any(
+                call in line for call in ("datetime.now(", "utcnow(", "time.time(", "monotonic(")
+            )
         ]
         assert set(reading) == {"bootstrap.py"}

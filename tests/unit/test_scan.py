@@ -122,7 +122,9 @@ class TestTheLifeOfOneToken:
 
 class TestDropsOut:
     @pytest.mark.parametrize(
-        "after", [[], [token("ci", 5, is_valid=False)], [token("ci", 80)]], ids=["gone", "revoked", "extended"]
+        "after",
+        [[], [token("ci", 5, is_valid=False)], [token("ci", 80)]],
+        ids=["gone", "revoked", "extended"],
     )
     async def test_what_changed_before_sending_is_not_sent(
         self, world: World, after: list[Token]
@@ -208,7 +210,9 @@ class TestCoverage:
         assert report.complete
         assert (report.coverage.gone, report.coverage.failed) == (1, 0)
 
-    async def test_an_unreadable_token_keeps_the_others_and_forgets_none(self, world: World) -> None:
+    async def test_an_unreadable_token_keeps_the_others_and_forgets_none(
+        self, world: World
+    ) -> None:
         world.owns(ANA, token("a", 50), token("b", 5))
         await world.scan()
         world.owns(ANA, token("b", 2))
@@ -289,7 +293,11 @@ class DyingStore:
 
 
 class TestCrash:
-    TOLD = {("ana@contoso.example", "a", 7), ("ana@contoso.example", "b", 1), ("bo@contoso.example", "c", 30)}
+    TOLD = {
+        ("ana@contoso.example", "a", 7),
+        ("ana@contoso.example", "b", 1),
+        ("bo@contoso.example", "c", 30),
+    }
 
     @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
     async def test_at_any_write_nothing_is_lost_and_nothing_sent_twice(

@@ -73,7 +73,9 @@ class TestPages:
 
     async def test_every_page_of_tokens_is_read(self, time: FakeTime) -> None:
         first = reply(body={"value": [TOKEN], "continuationToken": TOKEN["authorizationId"]})
-        last = reply(body={"value": [TOKEN], "continuationToken": "0" * 8 + "-0000" * 3 + "-" + "0" * 12})
+        last = reply(
+            body={"value": [TOKEN], "continuationToken": "0" * 8 + "-0000" * 3 + "-" + "0" * 12}
+        )
         async with scripted(first, last) as script, client_of(script, time) as (client, org):
             reading = await client.tokens(org, "aad.x")
         assert len(reading.tokens) == 2

@@ -1,0 +1,115 @@
+"""Makes the mail of a digest: HTML and plain text with the same facts. No I/O but its templates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Final
+from urllib.parse import quote
+
+from css_inline import CSSInliner
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template, select_autoescape
+
+from pat_core.digest import date_and_time, distance, fate, shown_name, subject
+from pat_core.expiry import GLOBAL_PATS_END
+from pat_core.model import Digest, Notice
+from pat_core.scopes import in_words
+
+_SOON: Final = timedelta(days=3)
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A mail that is ready to be sent."""
+
+    subject: str
+    html: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRow:
+    """What a mail says of one token."""
+
+    name: str
+    organization: str
+    may: str
+    expires: str
+    distance: str
+    label: str
+    urgency: str
+    is_global: bool
+    link: str
+
+
+class Renderer:
+    """Renders digests; links lead to `public_url`, or without one to Azure DevOps' own page."""
+
+    def __init__(self, public_url: str = "") -> None:
+        self._public_url = public_url.rstrip("/")
+
+    def render(self, digest: Digest, now: datetime) -> Mail:
+        """The mail of a digest as it is true `now`; nothing of it is kept for the next."""
+        title = subject(digest, now)
+        owners = {notice.owner.display_name for notice in digest.notices}
+        words = {
+            "title": title.removeprefix("[Azure DevOps] "),
+            "name": shown_name(owners.pop()) if len(owners) == 1 and all(owners) else "",
+            "rows": [self._row(notice, now) for notice in digest.listed],
+            "more": digest.more,
+            "all_expired": all(notice.expires_at <= now for notice in digest.notices),
+            "global_pats_end": date_and_time(GLOBAL_PATS_END),
+            "any_global": any(notice.token.is_global for notice in digest.notices),
+            "is_ours": bool(self._public_url),
+        }
+        html = self._inliner.inline(self._template("digest.html").render(words))
+        return Mail(title, html, self._template("digest.txt").render(words))
+
+    def _row(self, notice: Notice, now: datetime) -> TokenRow:
+        token = notice.token
+        words = fate(notice.expires_at, now)
+        return TokenRow(
+            name=shown_name(token.display_name),
+            organization=notice.owner.organization,
+            may=in_words(token.scope),
+            expires=date_and_time(notice.expires_at),
+            distance=distance(notice.expires_at, now),
+            label=words[0].upper() + words[1:],
+            urgency=_urgency(notice, now),
+            is_global=token.is_global,
+            link=self._link(notice),
+        )
+
+    def _link(self, notice: Notice) -> str:
+        organization = quote(notice.owner.organization, safe="")
+        if not self._public_url:
+            return f"https://dev.azure.com/{organization}/_usersSettings/tokens"
+        token = quote(notice.token.authorization_id, safe="")
+        return f"{self._public_url}/tokens/{organization}/{token}"
+
+    def _template(self, name: str) -> Template:
+        return self._environment.get_template(name)
+
+    @cached_property
+    def _environment(self) -> Environment:
+        return Environment(
+            loader=PackageLoader("pat_core.channels"),
+            autoescape=select_autoescape(("html",)),
+            undefined=StrictUndefined,
+            keep_trailing_newline=True,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+
+    @cached_property
+    def _inliner(self) -> CSSInliner:
+        # The rules for dark mode and small screens stay where they are: they can't be inlined.
+        return CSSInliner(keep_at_rules=True, load_remote_stylesheets=False)
+
+
+def _urgency(notice: Notice, now: datetime) -> str:
+    left = notice.expires_at - now
+    if left <= timedelta(days=1):
+        return "now"
+    return "soon" if left <= _SOON else "later"

@@ -1,0 +1,129 @@
+"""The ledger in Azure Table Storage."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from azure.core import MatchConditions
+from azure.core.exceptions import AzureError, HttpResponseError
+from azure.data.tables import EdmType, EntityProperty, TransactionOperation, UpdateMode
+from azure.data.tables.aio import TableClient, TableServiceClient
+
+from pat_core.errors import Conflict, LedgerUnavailable
+from pat_core.rows import Change, Row, Value, Verb, check_transaction
+
+_FORBIDDEN: Final = re.compile(r"[/\\#?%!\x00-\x1f\x7f-\x9f]")
+_ESCAPED: Final = re.compile(r"!([0-9a-f]{2})")
+_KEYS: Final = ("PartitionKey", "RowKey")
+_CONFLICTS: Final = (404, 409, 412)
+_Operation = tuple[TransactionOperation, dict[str, Any], dict[str, Any]]
+
+
+class TableStore:
+    """Rows as entities, versions as ETags. Implements the port Store.
+
+    Tables are made where they are missing. The SDK tries again by itself where the service is
+    busy; a write that went through although its reply was lost then looks like a conflict.
+    """
+
+    def __init__(self, service: TableServiceClient) -> None:
+        self._service = service
+        self._tables: dict[str, TableClient] = {}
+
+    async def rows(self, table: str, partition: str, *, after: str = "") -> AsyncIterator[Row]:
+        """Every row of a partition whose key comes after `after`, in order of keys."""
+        with _explained(table):
+            client = await self._table(table)
+            entities = client.query_entities(
+                "PartitionKey eq @partition and RowKey gt @after",
+                parameters={"partition": _escape(partition), "after": _escape(after)},
+            )
+            async for entity in entities:
+                yield Row(
+                    partition,
+                    _unescape(entity["RowKey"]),
+                    {name: _plain(value) for name, value in entity.items() if name not in _KEYS},
+                    str(entity.metadata["etag"]),
+                )
+
+    async def write(self, table: str, changes: Sequence[Change]) -> list[str]:
+        """Make up to 100 changes to one partition, all of them or none; gives the new versions."""
+        check_transaction(changes)
+        with _explained(table):
+            client = await self._table(table)
+            written = await client.submit_transaction([_operation(change) for change in changes])
+        return [str(metadata.get("etag", "")) for metadata in written]
+
+    async def _table(self, name: str) -> TableClient:
+        if name not in self._tables:
+            self._tables[name] = await self._service.create_table_if_not_exists(name)
+        return self._tables[name]
+
+
+def _operation(change: Change) -> _Operation:
+    row = change.row
+    entity = {"PartitionKey": _escape(row.partition), "RowKey": _escape(row.key)}
+    if change.verb is Verb.DELETE:
+        return TransactionOperation.DELETE, entity, _unless_changed(row)
+    entity |= {name: _typed(value) for name, value in row.values.items()}
+    if change.verb is Verb.INSERT:
+        return TransactionOperation.CREATE, entity, {}
+    if change.verb is Verb.PUT:
+        return TransactionOperation.UPSERT, entity, {"mode": UpdateMode.REPLACE}
+    how = {"mode": UpdateMode.REPLACE} | _unless_changed(row)
+    return TransactionOperation.UPDATE, entity, how
+
+
+def _unless_changed(row: Row) -> dict[str, Any]:
+    return {"etag": row.version, "match_condition": MatchConditions.IfNotModified}
+
+
+def _typed(value: Value) -> Value | EntityProperty:
+    # Without a type the service takes an integer for one of 32 bits.
+    if isinstance(value, int) and not isinstance(value, bool):
+        return EntityProperty(value, EdmType.INT64)
+    return value
+
+
+def _plain(value: object) -> Value:
+    if isinstance(value, EntityProperty):
+        value = value.value
+    if isinstance(value, datetime):
+        # The SDK's own kind of time carries more than the time.
+        return datetime.combine(value.date(), value.time(), UTC)
+    if isinstance(value, str | int | float):
+        return value
+    raise LedgerUnavailable(f"The ledger holds a {type(value).__name__}, which it never writes.")
+
+
+def _escape(key: str) -> str:
+    return _FORBIDDEN.sub(lambda found: f"!{ord(found[0]):02x}", key)
+
+
+def _unescape(key: str) -> str:
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), key)
+
+
+@contextmanager
+def _explained(table: str) -> Iterator[None]:
+    try:
+        yield
+    except HttpResponseError as fault:
+        if fault.status_code in _CONFLICTS:
+            raise Conflict(f"A row of {table} was changed by somebody else.") from None
+        raise _unavailable(table, fault) from None
+    except AzureError as fault:
+        raise _unavailable(table, fault) from None
+
+
+def _unavailable(table: str, fault: AzureError) -> LedgerUnavailable:
+    reason = str(fault.message).splitlines()[0].rstrip(".")
+    return LedgerUnavailable(
+        f"The ledger's table {table} cannot be used: {reason}.",
+        remedy="Check the storage account and that this identity is Storage Table Data Contributor "
+        "there.",
+    )

@@ -1,0 +1,1 @@
+"""The embedded world: all that a person needs to try PAT Warden without Azure."""

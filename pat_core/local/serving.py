@@ -1,0 +1,43 @@
+"""Serves an application on loopback within the running event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Generator
+from contextlib import asynccontextmanager, contextmanager
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from pat_core.errors import SettingsError
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Leave Ctrl+C to the program around it."""
+        yield
+
+
+@asynccontextmanager
+async def serving(app: ASGIApp, *, port: int = 0) -> AsyncIterator[str]:
+    """The address of an application that is served as long as the context; port 0 is any free one.
+
+    Raises SettingsError where the port is taken.
+    """
+    try:
+        listener = socket.create_server(("127.0.0.1", port))
+    except OSError as fault:
+        raise SettingsError(
+            [f"--port {port} cannot be used: {fault.strerror}. Example: --port 7072"]
+        ) from None
+    config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off")
+    server = _Server(config)
+    task = asyncio.create_task(server.serve([listener]))
+    try:
+        # The socket listens already: who connects before the server is up waits a moment.
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await task

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from pat_core.errors import SettingsError
+from pat_core.model import Organization
+from pat_core.settings import EXAMPLES, Settings, load_settings
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _empty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"PAT_{name.upper()}", raising=False)
+
+
+def faults(monkeypatch: pytest.MonkeyPatch, **environment: str) -> list[str]:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    return caught.value.faults
+
+
+class TestOrganizations:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "contoso,fabrikam",
+            " contoso , fabrikam ,",
+            '[{"name": "contoso"}, {"name": "fabrikam"}]',
+        ],
+    )
+    def test_they_may_be_written_in_two_ways(
+        self, monkeypatch: pytest.MonkeyPatch, text: str
+    ) -> None:
+        monkeypatch.setenv("PAT_ORGANIZATIONS", text)
+        assert load_settings().organizations == (Organization("contoso"), Organization("fabrikam"))
+
+    def test_a_server_gives_its_own_address(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PAT_ORGANIZATIONS", '[{"name": "main", "base_url": "https://s/c/"}]')
+        assert load_settings().organizations == (Organization("main", "https://s/c"),)
+
+    @pytest.mark.parametrize(
+        ("text", "reason"),
+        [
+            ("con toso", "'con toso' is not the name of an organization"),
+            ("https://dev.azure.com/contoso", "is not the name"),
+            ("contoso,Contoso", "named twice"),
+            ("[{", "JSON cannot be read"),
+            ('[{"base_url": "https://s"}]', "needs a name"),
+            ('[{"name": "a", "url": "https://s"}]', "may have name, base_url, api_version"),
+            ('[{"name": "a", "base_url": "http://server/c"}]', "not an https address"),
+            ('["a"]', "needs a name"),
+        ],
+    )
+    def test_a_wrong_one_is_named(
+        self, monkeypatch: pytest.MonkeyPatch, text: str, reason: str
+    ) -> None:
+        (fault,) = faults(monkeypatch, PAT_ORGANIZATIONS=text)
+        assert fault.startswith("PAT_ORGANIZATIONS: ")
+        assert reason in fault
+        assert fault.endswith("Example: PAT_ORGANIZATIONS=contoso,fabrikam")
+
+
+class TestWindows:
+    def test_they_are_sorted_and_named_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PAT_WINDOWS_DAYS", "1, 30,7,7")
+        assert load_settings().windows_days == (30, 7, 1)
+
+    @pytest.mark.parametrize("text", ["0", "-1", "soon", "366", "1.5", "30,,7", ","])
+    def test_a_wrong_one_is_named(self, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+        (fault,) = faults(monkeypatch, PAT_WINDOWS_DAYS=text)
+        assert "is not a whole number of days from 1 to 365" in fault
+        assert fault.endswith("Example: PAT_WINDOWS_DAYS=30,14,7,3,1")
+
+
+class TestLoadSettings:
+    def test_all_faults_are_said_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        said = faults(
+            monkeypatch,
+            PAT_ORGANIZATIONS="a b",
+            PAT_WINDOWS_DAYS="0",
+            PAT_MAX_CONCURRENCY="0",
+            PAT_PUBLIC_URL="pats.contoso.com",
+        )
+        assert [fault.split(":")[0] for fault in said] == [
+            "PAT_ORGANIZATIONS",
+            "PAT_WINDOWS_DAYS",
+            "PAT_MAX_CONCURRENCY",
+            "PAT_PUBLIC_URL",
+        ]
+
+    def test_an_empty_setting_is_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PAT_ADMIN_TOKEN", "")
+        assert load_settings().admin_token is None
+
+    def test_the_environment_goes_before_the_file(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        file = tmp_path / ".env"
+        file.write_text("PAT_ORGANIZATIONS=filed\nPAT_WINDOWS_DAYS=5\n")
+        monkeypatch.setenv("PAT_WINDOWS_DAYS", "9")
+        settings = load_settings(file)
+        assert settings.organizations == (Organization("filed"),)
+        assert settings.windows_days == (9,)
+
+    def test_a_secret_is_not_shown(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PAT_ADMIN_TOKEN", "s3cret")
+        assert "s3cret" not in repr(load_settings())
+
+
+class TestEnvExample:
+    def test_it_names_each_setting_and_no_other(self) -> None:
+        text = (ROOT / ".env.example").read_text(encoding="utf-8")
+        named = re.findall(r"^#?(PAT_[A-Z_]+)=", text, flags=re.MULTILINE)
+        assert sorted(named) == sorted(f"PAT_{name.upper()}" for name in Settings.model_fields)
+
+    def test_it_can_be_used_as_it_is(self) -> None:
+        assert load_settings(ROOT / ".env.example").organizations
+
+    def test_every_setting_has_an_example(self) -> None:
+        assert EXAMPLES.keys() == Settings.model_fields.keys()
