@@ -9,7 +9,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
@@ -79,9 +78,9 @@ def watch(console: Console) -> Iterator[Watch]:
 
 def survey_table(survey: Survey, windows: Sequence[int]) -> Table:
     """A row for each organization: users, tokens by the tightest window they are in, mails."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("organization", overflow="fold")
-    names = ["users", "tokens", *(f"≤{days} d" for days in windows), "expired", "failed", "mails"]
+    table = Table(box=None, padding=(0, 0, 0, 2), pad_edge=False)
+    table.add_column("organization", overflow="fold", min_width=12)
+    names = ["users", "tokens", *(f"≤{days}d" for days in windows), "expired", "failed", "mails"]
     for name in names:
         table.add_column(name, justify="right", no_wrap=True)
     for report in survey.reports:

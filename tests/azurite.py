@@ -34,7 +34,7 @@ def find_azurite() -> str:
 def azurite(folder: Path) -> Iterator[str]:
     """The connection string of an Azurite that runs as long as the context."""
     program = find_azurite()
-    ports = dict(zip(("blob", "queue", "table"), _free_ports(3), strict=True))
+    ports = dict(zip(("blob", "queue", "table"), free_ports(3), strict=True))
     flags = [
         flag
         for service, port in ports.items()
@@ -51,7 +51,8 @@ def azurite(folder: Path) -> Iterator[str]:
         child.wait(timeout=30)
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Ports of loopback that nobody listens on just now."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [each.getsockname()[1] for each in sockets]
     for each in sockets:

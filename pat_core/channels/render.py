@@ -11,7 +11,7 @@ from urllib.parse import quote
 from css_inline import CSSInliner
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template, select_autoescape
 
-from pat_core.digest import date_and_time, distance, fate, shown_name, subject
+from pat_core.digest import date_and_time, distance, shown_name, subject
 from pat_core.expiry import GLOBAL_PATS_END
 from pat_core.model import Digest, Notice
 from pat_core.scopes import in_words
@@ -38,6 +38,7 @@ class TokenRow:
     expires: str
     distance: str
     label: str
+    verb: str
     urgency: str
     is_global: bool
     link: str
@@ -68,14 +69,16 @@ class Renderer:
 
     def _row(self, notice: Notice, now: datetime) -> TokenRow:
         token = notice.token
-        words = fate(notice.expires_at, now)
+        away = distance(notice.expires_at, now)
+        expired = notice.expires_at <= now
         return TokenRow(
             name=shown_name(token.display_name),
             organization=notice.owner.organization,
             may=in_words(token.scope),
             expires=date_and_time(notice.expires_at),
-            distance=distance(notice.expires_at, now),
-            label=words[0].upper() + words[1:],
+            distance=away,
+            label=f"Expired {away}" if expired else f"Expires {away}",
+            verb="Expired" if expired else "Expires",
             urgency=_urgency(notice, now),
             is_global=token.is_global,
             link=self._link(notice),

@@ -66,7 +66,7 @@ class TableStore:
 
 def _operation(change: Change) -> _Operation:
     row = change.row
-    entity = {"PartitionKey": _escape(row.partition), "RowKey": _escape(row.key)}
+    entity: dict[str, Any] = {"PartitionKey": _escape(row.partition), "RowKey": _escape(row.key)}
     if change.verb is Verb.DELETE:
         return TransactionOperation.DELETE, entity, _unless_changed(row)
     entity |= {name: _typed(value) for name, value in row.values.items()}

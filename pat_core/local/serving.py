@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import AsyncIterator, Generator
 from contextlib import asynccontextmanager, contextmanager
@@ -30,7 +31,7 @@ async def serving(app: ASGIApp, *, port: int = 0) -> AsyncIterator[str]:
         listener = socket.create_server(("127.0.0.1", port))
     except OSError as fault:
         raise SettingsError(
-            [f"--port {port} cannot be used: {fault.strerror}. Example: --port 7072"]
+            [f"--port {port} cannot be used: {os.strerror(fault.errno or 0)}. Example: --port 7072"]
         ) from None
     config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off")
     server = _Server(config)

@@ -5,5 +5,3 @@ each call without keeping a core busy.
 """
 
 from __future__ import annotations
-
-import asyncio

@@ -44,7 +44,7 @@ async def read(store: Store, partition: str = "p", *, after: str = "") -> list[R
     return [row async for row in store.rows("owners", partition, after=after)]
 
 
-def insert(key: str, **values: str | int | float | bool | datetime) -> Change:  # noqa: FBT001 - a value
+def insert(key: str, **values: str | float | bool | datetime) -> Change:
     return Change(Verb.INSERT, Row("p", key, values))
 
 

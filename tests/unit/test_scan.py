@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -266,7 +267,7 @@ class TestListBatches:
         assert [batch.number for batch in batches] == list(range(1, len(batches) + 1))
 
 
-class Crash(Exception):  # noqa: N818 - no error: the end of the program
+class Crash(Exception):
     """The program dies here."""
 
 
@@ -293,7 +294,7 @@ class DyingStore:
 
 
 class TestCrash:
-    TOLD = {
+    TOLD: ClassVar = {
         ("ana@contoso.example", "a", 7),
         ("ana@contoso.example", "b", 1),
         ("bo@contoso.example", "c", 30),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from typing import ClassVar
 
 import pytest
 
@@ -126,7 +127,7 @@ class TestReadMyTokens:
 
 
 class TestReadUsers:
-    USER = {
+    USER: ClassVar = {
         "descriptor": "aad.YWZk",
         "subjectKind": "user",
         "displayName": "Ana Silva",

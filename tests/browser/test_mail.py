@@ -1,0 +1,80 @@
+"""The mail as a person sees it, in Chromium."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import pytest
+from playwright.sync_api import Browser
+
+from pat_core.channels.render import Renderer
+from pat_core.digest import compose
+from tests.builders import ANA, HOSTILE_NAMES, a_notice
+from tests.fakes import NOW
+
+Scheme = Literal["light", "dark"]
+NOTICES = [a_notice("expired", -1), a_notice("soon", 2), a_notice("ci-build-agent", 0.5)]
+HOSTILE = [a_notice(name, 20) for name in HOSTILE_NAMES]
+
+# For each text that can be seen: its colour, and that of what lies behind it.
+COLOURS = """() => {
+  const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  const found = [];
+  while (walk.nextNode()) {
+    if (!walk.currentNode.textContent.trim()) continue;
+    let box = walk.currentNode.parentElement;
+    const ink = getComputedStyle(box).color;
+    let ground = "rgba(0, 0, 0, 0)";
+    for (; box && ground === "rgba(0, 0, 0, 0)"; box = box.parentElement)
+      ground = getComputedStyle(box).backgroundColor;
+    found.push([walk.currentNode.textContent.trim(), ink, ground]);
+  }
+  return found;
+}"""
+
+
+def shown(browser: Browser, width: int, scheme: Scheme, script: str) -> Any:  # noqa: ANN401 - whatever the page says
+    mail = Renderer().render(compose([*NOTICES, *HOSTILE], ANA.address), NOW)
+    page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    faults: list[str] = []
+    page.on("console", lambda message: faults.append(message.text))
+    page.on("dialog", lambda dialog: faults.append(dialog.message))
+    page.set_content(mail.html)
+    answer = page.evaluate(script)
+    page.close()
+    assert faults == []
+    return answer
+
+
+def luminance(colour: str) -> float:
+    def linear(value: float) -> float:
+        return value / 12.92 if value <= 0.03928 else ((value + 0.055) / 1.055) ** 2.4
+
+    parts = colour.removeprefix("rgb(").removesuffix(")").split(",")
+    red, green, blue = (linear(int(part) / 255) for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: str, other: str) -> float:
+    high, low = sorted((luminance(one), luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("width", [320, 640, 1200])
+def test_it_never_has_to_be_scrolled_sideways(browser: Browser, width: int) -> None:
+    wide = shown(browser, width, "light", "document.documentElement.scrollWidth")
+    assert wide <= width
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_stands_out_from_its_ground(browser: Browser, scheme: Scheme) -> None:
+    found = shown(browser, 900, scheme, COLOURS)
+    faint = [text for text, ink, ground in found if contrast(ink, ground) < 4.5]
+    assert len(found) > 30
+    assert faint == []
+
+
+def test_dark_mode_is_dark(browser: Browser) -> None:
+    ground = "getComputedStyle(document.body).backgroundColor"
+    assert luminance(shown(browser, 900, "light", ground)) > 0.8
+    assert luminance(shown(browser, 900, "dark", ground)) < 0.05
