@@ -61,7 +61,7 @@ class Simulator:
         start = _page_start(token)
         if start is None:
             return _error(400, "The continuation token is not valid.")
-        page = [_graph_user(each) for each in people(self.world, start, start + USERS_PAGE)]
+        page = [graph_user(each) for each in people(self.world, start, start + USERS_PAGE)]
         more = start + USERS_PAGE < self.world.users
         # The real ones hold characters that get lost where they are not quoted.
         headers = {"X-MS-ContinuationToken": f"{start + USERS_PAGE}+/=="} if more else {}
@@ -72,7 +72,7 @@ class Simulator:
         person = self._person(request)
         if person is None or person.trait is Trait.LEFT:
             return _error(404, "The user with the given subject descriptor cannot be found.")
-        found = [_session_token(token) for token in self.world.tokens(person)]
+        found = [session_token(token) for token in self.world.tokens(person)]
         keys = [_ssh_key(person)]
         wanted = {"true": keys, "false": found}
         shown = wanted.get(request.query_params.get("isPublic", ""), found + keys)
@@ -138,7 +138,8 @@ def create_app(simulator: Simulator) -> Starlette:
     )
 
 
-def _graph_user(person: Person) -> dict[str, Any]:
+def graph_user(person: Person) -> dict[str, Any]:
+    """A person as Graph shows a user."""
     kind, _, subject = person.descriptor.partition(".")
     return {
         "subjectKind": "user",
@@ -154,7 +155,8 @@ def _graph_user(person: Person) -> dict[str, Any]:
     }
 
 
-def _session_token(token: Token) -> dict[str, Any]:
+def session_token(token: Token) -> dict[str, Any]:
+    """A token as tokenadmin shows it: times without a zone, no name where there is none."""
     return {
         "clientId": ZERO_GUID,
         "accessId": ZERO_GUID,
@@ -184,7 +186,7 @@ def _ssh_key(person: Person) -> dict[str, Any]:
         datetime(2020, 1, 1, tzinfo=UTC),
         datetime(2020, 1, 1, tzinfo=UTC),
     )
-    return _session_token(key) | {"isPublic": True, "publicData": "ssh-rsa AAAA"}
+    return session_token(key) | {"isPublic": True, "publicData": "ssh-rsa AAAA"}
 
 
 def _zoneless(time: datetime) -> str:

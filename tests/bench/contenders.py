@@ -1,0 +1,171 @@
+"""Ways to read every user's tokens: what others do, what we do, and what the transport allows.
+
+Each takes the address of the server and how many calls may be under way, and gives how many users
+were read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import httpx
+import requests
+from pydantic import SecretStr
+
+from pat_core.bootstrap import azure_devops, system_clock
+from pat_core.expiry import DEFAULT_WINDOWS_DAYS
+from pat_core.ledger.sqlite import SqliteStore
+from pat_core.model import Organization
+from pat_core.runs import scan_organization
+from pat_core.scan import Scanner
+from pat_core.settings import Settings
+from tests.bench.server import ORGANIZATION
+
+AUTHORIZATION = {"Authorization": "Basic Ong=", "Accept": "application/json"}
+USERS = "_apis/graph/users?subjectTypes=aad,msa&api-version=7.1-preview.1"
+TOKENS = "_apis/tokenadmin/personalaccesstokens/{}?isPublic=false&api-version=7.1-preview.1"
+
+
+def one_at_a_time(address: str, _: int) -> int:
+    """`requests`, one call after the other, as the community's scripts do."""
+    base = f"{address}/{ORGANIZATION}"
+    with requests.Session() as session:
+        session.headers.update(AUTHORIZATION)
+        descriptors: list[str] = []
+        after: str | None = ""
+        while after is not None:
+            page = session.get(
+                f"{base}/{USERS}", params={"continuationToken": after} if after else {}
+            )
+            descriptors += [user["descriptor"] for user in page.json()["value"]]
+            after = page.headers.get("X-MS-ContinuationToken")
+        for descriptor in descriptors:
+            session.get(f"{base}/{TOKENS.format(descriptor)}").json()["value"]
+    return len(descriptors)
+
+
+def azure_devops_sdk(address: str, _: int) -> int:
+    """Microsoft's `azure-devops` package: one call after the other too."""
+    os.environ.setdefault("AZURE_DEVOPS_CACHE_DIR", tempfile.mkdtemp())
+    # Imported here, since where it keeps its cache is read at import.
+    from azure.devops.v7_1.token_admin.token_admin_client import TokenAdminClient
+    from msrest.authentication import BasicAuthentication
+
+    client = TokenAdminClient(address, BasicAuthentication("", "x"))
+    with httpx.Client(base_url=f"{address}/{ORGANIZATION}/", headers=AUTHORIZATION) as http:
+        descriptors: list[str] = []
+        after: str | None = ""
+        while after is not None:
+            page = http.get(USERS + (f"&continuationToken={after}" if after else ""))
+            descriptors += [user["descriptor"] for user in page.json()["value"]]
+            after = page.headers.get("X-MS-ContinuationToken")
+    for descriptor in descriptors:
+        client.list_personal_access_tokens(descriptor, is_public=False)
+    return len(descriptors)
+
+
+async def _all(
+    descriptors: list[str], concurrency: int, read: Callable[[str], Awaitable[object]]
+) -> None:
+    room = asyncio.Semaphore(concurrency)
+
+    async def one(descriptor: str) -> None:
+        async with room:
+            await read(descriptor)
+
+    await asyncio.gather(*(one(descriptor) for descriptor in descriptors))
+
+
+def bare_aiohttp(address: str, concurrency: int) -> int:
+    """aiohttp alone: what the transport costs and nothing else."""
+
+    async def run() -> int:
+        base = f"{address}/{ORGANIZATION}"
+        connector = aiohttp.TCPConnector(limit=concurrency)
+        async with aiohttp.ClientSession(connector=connector, headers=AUTHORIZATION) as http:
+
+            async def read(descriptor: str) -> None:
+                async with http.get(f"{base}/{TOKENS.format(descriptor)}") as reply:
+                    json.loads(await reply.read())["value"]
+
+            descriptors: list[str] = []
+            after: str | None = ""
+            while after is not None:
+                more = f"&continuationToken={after}" if after else ""
+                async with http.get(f"{base}/{USERS}{more}") as reply:
+                    page = json.loads(await reply.read())
+                    after = reply.headers.get("X-MS-ContinuationToken")
+                descriptors += [user["descriptor"] for user in page["value"]]
+            await _all(descriptors, concurrency, read)
+            return len(descriptors)
+
+    return asyncio.run(run())
+
+
+def stock_httpx(address: str, concurrency: int) -> int:
+    """Our own client over httpx' own transport."""
+    return _ours(address, concurrency, stock=True)
+
+
+def ours(address: str, concurrency: int) -> int:
+    """Our client: signed, paced, parsed and checked; no ledger."""
+    return _ours(address, concurrency)
+
+
+def _ours(address: str, concurrency: int, *, stock: bool = False) -> int:
+    async def run() -> int:
+        there = Organization(ORGANIZATION, f"{address}/{ORGANIZATION}")
+        async with azure_devops(_settings(concurrency), system_clock) as client:
+            if stock:
+                limits = httpx.Limits(max_connections=concurrency)
+                client._http = httpx.AsyncClient(limits=limits, timeout=60)
+            descriptors = [
+                owner.subject_descriptor
+                async for page in client.user_pages(there)
+                for owner in page.owners
+            ]
+            await _all(descriptors, 4 * concurrency, lambda each: client.tokens(there, each))
+            if stock:
+                await client._http.aclose()
+            return len(descriptors)
+
+    return asyncio.run(run())
+
+
+def whole_scan(address: str, concurrency: int) -> int:
+    """All of `scan`: our client, the rules, and every change written to the SQLite ledger."""
+
+    async def run() -> int:
+        there = Organization(ORGANIZATION, f"{address}/{ORGANIZATION}")
+        async with (
+            scratch_ledger() as store,
+            azure_devops(_settings(concurrency), system_clock) as client,
+        ):
+            scanner = Scanner(client, store, system_clock, DEFAULT_WINDOWS_DAYS)
+            report = await scan_organization(scanner, there, told=lambda _: None)
+            assert report.complete, report.coverage.faults
+            return report.coverage.users
+
+    return asyncio.run(run())
+
+
+@asynccontextmanager
+async def scratch_ledger() -> AsyncIterator[SqliteStore]:
+    """A ledger on disk that is thrown away."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = SqliteStore(Path(folder) / "ledger.sqlite")
+        try:
+            yield store
+        finally:
+            store.close()
+
+
+def _settings(concurrency: int) -> Settings:
+    return Settings(admin_token=SecretStr("x"), max_concurrency=concurrency)
