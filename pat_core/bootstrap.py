@@ -7,6 +7,7 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from urllib.request import getproxies
 
 import aiohttp
 import httpx
@@ -35,7 +36,7 @@ async def azure_devops(settings: Settings, clock: Clock) -> AsyncIterator[Client
     """A client for Azure DevOps, signed in as the settings say, closed at the end."""
     async with AsyncExitStack() as stack:
         yield Client(
-            await stack.enter_async_context(http_client(settings.max_concurrency)),
+            await stack.enter_async_context(http_transport(settings.max_concurrency)),
             await _credential(settings, clock, stack),
             Pace(clock=clock, sleep=asyncio.sleep, most=settings.max_concurrency),
             clock=clock,
@@ -45,19 +46,20 @@ async def azure_devops(settings: Settings, clock: Clock) -> AsyncIterator[Client
         )
 
 
-def http_client(connections: int) -> httpx.AsyncClient:
-    """An httpx client over aiohttp: httpx' own transport slows down above 16 connections."""
+def http_transport(connections: int) -> httpx.AsyncBaseTransport:
+    """An httpx transport over aiohttp: httpx' own slows down above 16 connections."""
 
     def session() -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=connections, ssl=transport.ssl_context),
             # A cookie of one organization has no business with the next.
             cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=True,
+            # To look for a proxy costs more than the rest of a call, so only where there is one.
+            trust_env=bool(getproxies()),
         )
 
     transport = AiohttpTransport(client=session)
-    return httpx.AsyncClient(transport=transport, timeout=httpx.Timeout(60, connect=10))
+    return transport
 
 
 async def _credential(settings: Settings, clock: Clock, stack: AsyncExitStack) -> Credential:

@@ -38,6 +38,7 @@ class Pace:
         self._patience = patience
         self._turns = CapacityLimiter(min(start, most))
         self._went_well = 0
+        self._was_throttled = False
         self._opens_at = self._slowed_at = clock()
 
     @property
@@ -68,14 +69,18 @@ class Pace:
         """
         now = self._clock()
         self._opens_at = max(self._opens_at, now + timedelta(seconds=seconds))
-        self._went_well = 0
+        self._went_well, self._was_throttled = 0, True
         if began >= self._slowed_at:
             self._turns.total_tokens = max(1, self.concurrency // 2)
             self._slowed_at = now
 
     def succeed(self) -> None:
-        """Count a call that went well; after a round of them, allow one turn more."""
+        """Count a call that went well; each allows one turn more.
+
+        Once throttled, it takes a round of calls as TCP does beyond its slow start.
+        """
         self._went_well += 1
-        if self._went_well >= self.concurrency < self._most:
+        enough = self.concurrency if self._was_throttled else 1
+        if self._went_well >= enough and self.concurrency < self._most:
             self._went_well = 0
             self._turns.total_tokens = self.concurrency + 1

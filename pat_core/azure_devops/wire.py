@@ -20,6 +20,7 @@ RESOURCE: Final = "499b84ac-1321-427f-aa17-267ca6975798"
 """The application id of Azure DevOps: what an Entra token must be issued for."""
 HEADERS: Final = {
     "Accept": "application/json",
+    "Accept-Encoding": "gzip, deflate",
     # Without it an unauthenticated call is redirected to a sign-in page instead of refused.
     "X-TFS-FedAuthRedirect": "Suppress",
 }

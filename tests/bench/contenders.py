@@ -125,7 +125,7 @@ def _ours(address: str, concurrency: int, *, stock: bool = False) -> int:
         async with azure_devops(_settings(concurrency), system_clock) as client:
             if stock:
                 limits = httpx.Limits(max_connections=concurrency)
-                client._http = httpx.AsyncClient(limits=limits, timeout=60)
+                client._transport = httpx.AsyncHTTPTransport(limits=limits)
             descriptors = [
                 owner.subject_descriptor
                 async for page in client.user_pages(there)
@@ -133,7 +133,7 @@ def _ours(address: str, concurrency: int, *, stock: bool = False) -> int:
             ]
             await _all(descriptors, 4 * concurrency, lambda each: client.tokens(there, each))
             if stock:
-                await client._http.aclose()
+                await client._transport.aclose()
             return len(descriptors)
 
     return asyncio.run(run())

@@ -43,8 +43,12 @@ class Answers:
         self._world = world
         self._most_kept = most_kept
         self._kept: dict[str, bytes] = {}
+        self._calls = 0
 
     def to(self, method: str, target: str) -> bytes:
+        if target == "/calls":
+            return _http(json.dumps(self._calls).encode())
+        self._calls += 1
         if method == "OPTIONS":
             return _http(LOCATIONS)
         url = urlsplit(target)

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from pat_core.azure_devops.client import ATTEMPTS, Client
 from pat_core.azure_devops.credential import PatCredential
 from pat_core.azure_devops.pace import Pace
-from pat_core.bootstrap import http_client
+from pat_core.bootstrap import http_transport
 from pat_core.errors import (
     BrokenReply,
     NotPermitted,
@@ -36,9 +36,9 @@ NONE = reply(body={"value": []})
 
 @asynccontextmanager
 async def client_of(script: Script, time: FakeTime) -> AsyncIterator[tuple[Client, Organization]]:
-    async with http_client(16) as http:
+    async with http_transport(16) as transport:
         client = Client(
-            http,
+            transport,
             PatCredential(SecretStr("hush")),
             Pace(clock=time.clock, sleep=time.sleep),
             clock=time.clock,

@@ -26,12 +26,21 @@ async def go_well(pace: Pace, calls: int) -> None:
 class TestConcurrency:
     async def test_it_starts_at_eight_and_grows_to_the_setting(self, pace: Pace) -> None:
         assert pace.concurrency == 8
-        await go_well(pace, 7)
-        assert pace.concurrency == 8
         await go_well(pace, 1)
         assert pace.concurrency == 9
         await go_well(pace, 1000)
         assert pace.concurrency == 16
+
+    async def test_once_throttled_it_grows_by_one_a_round(
+        self, pace: Pace, time: FakeTime
+    ) -> None:
+        pace.pause(1, time.now)
+        await go_well(pace, 3)
+        assert pace.concurrency == 4
+        await go_well(pace, 1)
+        assert pace.concurrency == 5
+        await go_well(pace, 4)
+        assert pace.concurrency == 5
 
     async def test_a_setting_below_the_start_is_kept(self, time: FakeTime) -> None:
         assert Pace(clock=time.clock, sleep=time.sleep, most=3).concurrency == 3
