@@ -126,3 +126,15 @@ class TestEnvExample:
 
     def test_every_setting_has_an_example(self) -> None:
         assert EXAMPLES.keys() == Settings.model_fields.keys()
+
+
+class TestReadme:
+    def test_its_table_names_each_setting_and_no_other(self) -> None:
+        text = (ROOT / "README.md").read_text(encoding="utf-8")
+        named = re.findall(r"^\| `(PAT_[A-Z_]+)` \|", text, flags=re.MULTILINE)
+        assert sorted(named) == sorted(f"PAT_{name.upper()}" for name in Settings.model_fields)
+
+    def test_its_first_block_is_what_ci_runs(self) -> None:
+        text = (ROOT / "README.md").read_text(encoding="utf-8")
+        (first, *_) = re.findall(r"^```sh\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+        assert first.splitlines() == ["make demo", "make test"]

@@ -31,9 +31,7 @@ class TestConcurrency:
         await go_well(pace, 1000)
         assert pace.concurrency == 16
 
-    async def test_once_throttled_it_grows_by_one_a_round(
-        self, pace: Pace, time: FakeTime
-    ) -> None:
+    async def test_once_throttled_it_grows_by_one_a_round(self, pace: Pace, time: FakeTime) -> None:
         pace.pause(1, time.now)
         await go_well(pace, 3)
         assert pace.concurrency == 4
