@@ -2,22 +2,92 @@
 
 from __future__ import annotations
 
+import json
+import logging
+from typing import Final
+
 import azure.functions as func
 
-from pat_core.bootstrap import system_clock
-from pat_core.runs import plan
-from pat_core.settings import load_settings
+from pat_core.answers import Answer, health_answer, order_runs, run_answer
+from pat_core.bootstrap import services
+from pat_core.messages import ORGANIZATIONS, USERS
 
-app = func.FunctionApp()
+STORAGE: Final = "AzureWebJobsStorage"
+app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
+_LOG: Final = logging.getLogger("pat_warden")
 
 
-@app.timer_trigger(schedule="%PAT_SCAN_SCHEDULE%", arg_name="timer", use_monitor=True)
-@app.queue_output(
-    arg_name="organizations", queue_name="pat-organizations", connection="AzureWebJobsStorage"
+@app.timer_trigger("timer", "%PAT_SCAN_SCHEDULE%", use_monitor=True)
+@app.queue_output("orders", ORGANIZATIONS, STORAGE)
+async def plan_scan(timer: func.TimerRequest, orders: func.Out[list[str]]) -> None:
+    """Order a run of every organization."""
+    _, messages = await services().runner.plan()
+    orders.set(messages)
+
+
+@app.queue_trigger("message", ORGANIZATIONS, STORAGE)
+async def list_users(message: func.QueueMessage) -> None:
+    """List one page of an organization's users and order the scan of each batch."""
+    await services().runner.list_users(_text(message))
+
+
+@app.queue_trigger("message", USERS, STORAGE)
+async def scan_users(message: func.QueueMessage) -> None:
+    """Read the tokens of a batch of users, record them, and put what is due into the outbox."""
+    await services().runner.scan_users(_text(message))
+
+
+@app.timer_trigger("timer", "%PAT_SEND_SCHEDULE%", use_monitor=False)
+async def send_digests(timer: func.TimerRequest) -> None:
+    """Send what stands in the outbox, most urgent first."""
+    sender = services().sender
+    if sender is None:
+        _LOG.warning("digest.no_channel")
+        return
+    delivered = await sender.send_due()
+    _LOG.info("digest.sent", extra={"sent": delivered.sent, "failed": delivered.failed})
+
+
+@app.timer_trigger("timer", "%PAT_SUMMARY_SCHEDULE%", use_monitor=True)
+async def summarize(timer: func.TimerRequest) -> None:
+    """Tell ops how the scans went and what is left to do."""
+    summary = await services().watch.summarize(services().queues)
+    _LOG.info("summary", extra={"subject": summary.subject, "waiting": summary.waiting})
+    if ops := services().ops:
+        await ops.report(summary)
+
+
+@app.route("runs", methods=["POST"], trigger_arg_name="request")
+@app.queue_output("orders", ORGANIZATIONS, STORAGE)
+async def scan_now(request: func.HttpRequest, orders: func.Out[list[str]]) -> func.HttpResponse:
+    """Order a run now, of the organizations that the body names or of all."""
+    answer, messages = await order_runs(services().runner, request.get_body())
+    orders.set(messages)
+    return _json(answer)
+
+
+@app.route("runs/{run_id}", methods=["GET"], trigger_arg_name="request")
+async def run_progress(request: func.HttpRequest) -> func.HttpResponse:
+    """How far a run is."""
+    return _json(await run_answer(services().watch, request.route_params["run_id"]))
+
+
+@app.route(
+    "health", methods=["GET"], trigger_arg_name="request", auth_level=func.AuthLevel.ANONYMOUS
 )
-async def plan_scan(
-    timer: func.TimerRequest,  # noqa: ARG001 - the binding wants it
-    organizations: func.Out[list[str]],
-) -> None:
-    """Put one message for each organization on the queue."""
-    organizations.set(plan(load_settings().organizations, system_clock()))
+async def health(request: func.HttpRequest) -> func.HttpResponse:
+    """Whether every organization was scanned wholly of late."""
+    return _json(await health_answer(lambda: services().watch))
+
+
+def _text(message: func.QueueMessage) -> str:
+    return message.get_body().decode(errors="replace")
+
+
+def _json(answer: Answer) -> func.HttpResponse:
+    return func.HttpResponse(
+        json.dumps(answer.body),
+        status_code=answer.status,
+        headers={"Cache-Control": "no-store", **answer.headers},
+        mimetype="application/json",
+    )

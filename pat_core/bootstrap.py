@@ -1,4 +1,7 @@
-"""The only place that chooses adapters, and the only one that knows the time."""
+"""The only place that chooses adapters, and the only one that knows the time.
+
+What a function does not need is not imported for it: start-up is billed, and it makes people wait.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +9,24 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from urllib.request import getproxies
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
 
-import aiohttp
-import httpx
-from httpx_aiohttp import AiohttpTransport
+from pat_core.delivery import Sender
+from pat_core.errors import SettingsError
+from pat_core.ports import Channel, Clock, OpsChannel, Queues, Store
+from pat_core.settings import Settings, load_settings, sentence
+from pat_core.summarize import Watch
 
-from pat_core.azure_devops.client import Client
-from pat_core.azure_devops.credential import Credential, EntraCredential, PatCredential
-from pat_core.azure_devops.pace import Pace
-from pat_core.ports import Clock
-from pat_core.settings import Settings
+if TYPE_CHECKING:
+    import httpx
+    from azure.identity.aio import DefaultAzureCredential
+
+    from pat_core.azure_devops.client import Client
+    from pat_core.azure_devops.credential import Credential
+    from pat_core.runs import Runner
 
 
 def system_clock() -> datetime:
@@ -31,23 +40,180 @@ def clock_from(start: datetime) -> Clock:
     return lambda: system_clock() + ahead
 
 
-@asynccontextmanager
-async def azure_devops(settings: Settings, clock: Clock) -> AsyncIterator[Client]:
-    """A client for Azure DevOps, signed in as the settings say, closed at the end."""
-    async with AsyncExitStack() as stack:
-        yield Client(
-            await stack.enter_async_context(http_transport(settings.max_concurrency)),
-            await _credential(settings, clock, stack),
-            Pace(clock=clock, sleep=asyncio.sleep, most=settings.max_concurrency),
-            clock=clock,
+@dataclass(eq=False)
+class Services:
+    """What the functions share, each made when it is first asked for and kept for the process.
+
+    `channel` and `ops` are None where nothing is set up to send by.
+    """
+
+    settings: Settings
+    clock: Clock = system_clock
+    channel: Channel | None = None
+    ops: OpsChannel | None = None
+
+    def __post_init__(self) -> None:
+        self._closing = AsyncExitStack()
+
+    @cached_property
+    def store(self) -> Store:
+        """The ledger: in Azure Table Storage, or without a storage account in a SQLite file."""
+        if not self._has_storage:
+            from pat_core.ledger.sqlite import SqliteStore
+
+            embedded = SqliteStore(self.settings.local_dir / "ledger.sqlite")
+            self._closing.callback(embedded.close)
+            return embedded
+        from azure.data.tables.aio import TableServiceClient
+
+        from pat_core.ledger.table import TableStore
+
+        text, account = self._connection_string, self.settings.storage_account
+        service = (
+            TableServiceClient.from_connection_string(text)
+            if text
+            else TableServiceClient(
+                f"https://{account}.table.core.windows.net", credential=self._identity
+            )
+        )
+        self._closing.push_async_callback(service.close)
+        return TableStore(service)
+
+    @cached_property
+    def queues(self) -> Queues:
+        """The queues in Azure Queue Storage. Raises SettingsError where there is no account."""
+        if not self._has_storage:
+            raise SettingsError([sentence("storage_account", "is not set")])
+        from azure.storage.queue.aio import QueueServiceClient
+
+        from pat_core.queues import StorageQueues
+
+        text, account = self._connection_string, self.settings.storage_account
+        service = (
+            QueueServiceClient.from_connection_string(text)
+            if text
+            else QueueServiceClient(
+                f"https://{account}.queue.core.windows.net", credential=self._identity
+            )
+        )
+        self._closing.push_async_callback(service.close)
+        return StorageQueues(service)
+
+    @cached_property
+    def azure_devops(self) -> Client:
+        """A client for Azure DevOps, signed in as the settings say."""
+        from pat_core.azure_devops.client import Client
+        from pat_core.azure_devops.pace import Pace
+
+        transport = http_transport(self.settings.max_concurrency)
+        self._closing.push_async_callback(transport.aclose)
+        return Client(
+            transport,
+            self._credential,
+            Pace(clock=self.clock, sleep=asyncio.sleep, most=self.settings.max_concurrency),
+            clock=self.clock,
             sleep=asyncio.sleep,
             jitter=random.random,
-            null_means_global=settings.null_targets_are_global,
+            null_means_global=self.settings.null_targets_are_global,
         )
+
+    @cached_property
+    def runner(self) -> Runner:
+        """What carries out the orders on the queues."""
+        from pat_core.runs import Runner
+        from pat_core.scan import Scanner
+
+        windows = self.settings.windows_days
+        scanner = Scanner(self.azure_devops, self.store, self.clock, windows)
+        return Runner(scanner, self.queues, self.settings.organizations)
+
+    @cached_property
+    def watch(self) -> Watch:
+        """What looks at the ledger and the queues."""
+        windows = self.settings.windows_days
+        return Watch(self.store, self.clock, self.settings.organizations, windows)
+
+    @cached_property
+    def sender(self) -> Sender | None:
+        """What empties the outbox, or None where there is no channel."""
+        return Sender(self.store, self.channel, self.clock) if self.channel else None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close every connection that was opened."""
+        await self._closing.aclose()
+
+    @property
+    def _connection_string(self) -> str:
+        given = self.settings.storage_connection_string
+        return given.get_secret_value() if given else ""
+
+    @property
+    def _has_storage(self) -> bool:
+        return bool(self.settings.storage_account or self._connection_string)
+
+    @cached_property
+    def _identity(self) -> DefaultAzureCredential:
+        from azure.identity.aio import DefaultAzureCredential
+
+        identity = DefaultAzureCredential()
+        self._closing.push_async_callback(identity.close)
+        return identity
+
+    @cached_property
+    def _credential(self) -> Credential:
+        from pat_core.azure_devops.credential import EntraCredential, PatCredential
+
+        if self.settings.admin_token:
+            return PatCredential(self.settings.admin_token)
+        return EntraCredential(self._identity, self.clock)
+
+
+_made: list[Services] = []
+
+
+def services() -> Services:
+    """What this process shares, made from the environment at the first call.
+
+    Raises SettingsError, at each call until the settings are right.
+    """
+    if not _made:
+        settings = load_settings()
+        _check_for_azure(settings)
+        _made.append(Services(settings))
+    return _made[-1]
+
+
+def _check_for_azure(settings: Settings) -> None:
+    """Raise SettingsError for what a desk can do without and a service can't."""
+    missing = []
+    if not settings.organizations:
+        missing.append("organizations")
+    if not settings.storage_account and not settings.storage_connection_string:
+        missing.append("storage_account")
+    if missing:
+        raise SettingsError([sentence(field, "is not set") for field in missing])
+
+
+@asynccontextmanager
+async def sharing(given: Services) -> AsyncIterator[Services]:
+    """Let this process share these services instead, and close them at the end."""
+    _made.append(given)
+    try:
+        async with given:
+            yield given
+    finally:
+        _made.remove(given)
 
 
 def http_transport(connections: int) -> httpx.AsyncBaseTransport:
     """An httpx transport over aiohttp: httpx' own slows down above 16 connections."""
+    from urllib.request import getproxies
+
+    import aiohttp
+    from httpx_aiohttp import AiohttpTransport
 
     def session() -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
@@ -60,13 +226,3 @@ def http_transport(connections: int) -> httpx.AsyncBaseTransport:
 
     transport = AiohttpTransport(client=session)
     return transport
-
-
-async def _credential(settings: Settings, clock: Clock, stack: AsyncExitStack) -> Credential:
-    if settings.admin_token:
-        return PatCredential(settings.admin_token)
-    # Not imported where a PAT is used: it takes as long as everything else together.
-    from azure.identity.aio import DefaultAzureCredential  # noqa: PLC0415 - said above
-
-    source = await stack.enter_async_context(DefaultAzureCredential())
-    return EntraCredential(source, clock)

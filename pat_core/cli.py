@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pat_core import console
-from pat_core.bootstrap import azure_devops, system_clock
+from pat_core.bootstrap import Services, system_clock
 from pat_core.doctor import Trial, Verdict, examine
 from pat_core.errors import ExitStatus, PatWardenError, SettingsError
 from pat_core.model import Organization
@@ -161,11 +161,11 @@ def _time(text: str) -> datetime:
 
 
 async def _examine(settings: Settings) -> list[Trial]:
-    async with azure_devops(settings, system_clock) as client:
+    async with Services(settings) as services:
         return [
             trial
             for organization in settings.organizations
-            for trial in await examine(client, organization)
+            for trial in await examine(services.azure_devops, organization)
         ]
 
 

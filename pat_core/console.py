@@ -26,8 +26,8 @@ from rich.table import Table
 from pat_core.digest import subject, when
 from pat_core.errors import PatWardenError, SettingsError
 from pat_core.model import EXPIRED
-from pat_core.runs import Progress, RunReport
-from pat_core.survey import Survey
+from pat_core.run_records import RunReport
+from pat_core.survey import Progress, Survey
 
 OUT: Final = Console()
 ERR: Final = Console(stderr=True)

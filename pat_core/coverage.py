@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Final
 
 from pat_core.decision import Decision
+from pat_core.model import Owner, Token
 from pat_core.rows import Value
+from pat_core.scopes import FULL_ACCESS
 
 MOST_FAULTS: Final = 20
 """How many faults are kept in words; all of them are counted."""
@@ -20,7 +22,7 @@ class Coverage:
     """How many users were read and what they own.
 
     `windows` counts tokens by the tightest window they are in, `notices` those newly due;
-    `unreachable` counts due notices whose owner can't be told.
+    `unreachable` counts due notices whose owner can't be told, `no_address` users who can't.
     """
 
     users: int = 0
@@ -28,29 +30,35 @@ class Coverage:
     gone: int = 0
     tokens: int = 0
     unreachable: int = 0
+    no_address: int = 0
+    full_access: int = 0
+    global_tokens: int = 0
     windows: Mapping[int, int] = field(default_factory=Counter)
     notices: Mapping[int, int] = field(default_factory=Counter)
     faults: tuple[str, ...] = ()
 
     def __add__(self, other: Coverage) -> Coverage:
         return Coverage(
-            self.users + other.users,
-            self.failed + other.failed,
-            self.gone + other.gone,
-            self.tokens + other.tokens,
-            self.unreachable + other.unreachable,
-            Counter(self.windows) + Counter(other.windows),
-            Counter(self.notices) + Counter(other.notices),
-            (self.faults + other.faults)[:MOST_FAULTS],
+            **{name: getattr(self, name) + getattr(other, name) for name in _SUMS},
+            windows=Counter(self.windows) + Counter(other.windows),
+            notices=Counter(self.notices) + Counter(other.notices),
+            faults=(self.faults + other.faults)[:MOST_FAULTS],
         )
 
 
-def covered(tokens: int, decision: Decision) -> Coverage:
+_SUMS: Final = tuple(item.name for item in fields(Coverage) if item.type == "int")
+
+
+def covered(owner: Owner, tokens: Sequence[Token], decision: Decision) -> Coverage:
     """The coverage of one user who could be read."""
+    living = [token for token in tokens if token.is_valid]
     return Coverage(
         users=1,
-        tokens=tokens,
+        tokens=len(tokens),
         unreachable=len(decision.unreachable),
+        no_address=int(not owner.address),
+        full_access=sum(FULL_ACCESS in token.scope.split() for token in living),
+        global_tokens=sum(token.is_global for token in living),
         windows=decision.windows,
         notices=Counter(notice.window for notice in decision.notices),
     )
@@ -75,9 +83,8 @@ def coverage_values(coverage: Coverage) -> dict[str, Value]:
 
 def read_coverage(values: Mapping[str, Value]) -> Coverage:
     """The coverage that stands in the columns of a row."""
-    sums = {name: values[name] for name in ("users", "failed", "gone", "tokens", "unreachable")}
     return Coverage(
-        **{name: int(str(value)) for name, value in sums.items()},
+        **{name: int(str(values.get(name, 0))) for name in _SUMS},
         windows=_counts(values["windows"]),
         notices=_counts(values["notices"]),
         faults=tuple(json.loads(str(values["faults"]))),

@@ -12,9 +12,10 @@ from datetime import timedelta
 from itertools import groupby
 from typing import Final
 
+from pat_core.delivered import Delivered, delivered_row
 from pat_core.digest import compose, operation_id
 from pat_core.errors import ChannelError, Conflict
-from pat_core.model import Digest, Notice, Owner
+from pat_core.model import Notice, Owner
 from pat_core.outbox import BY_URGENCY, LEASE, OWNER, Hint, by_recipient, read_hint
 from pat_core.ports import Channel, Clock, Store
 from pat_core.records import (
@@ -26,29 +27,9 @@ from pat_core.records import (
     read_account,
     settled,
 )
-from pat_core.rows import OUTBOX, OWNERS, Change, Row, Verb, transactions, write
+from pat_core.rows import OUTBOX, OWNERS, RUNS, Change, Row, Verb, transactions, write
 
 LEASE_FOR: Final = timedelta(minutes=5)
-MOST_FAILURES: Final = 20
-"""How many failures are kept in words; all of them are counted."""
-
-
-@dataclass(frozen=True, slots=True)
-class Delivered:
-    """What became of the outbox: digests sent, failed, and held by another sender just now."""
-
-    sent: int = 0
-    failed: int = 0
-    held: int = 0
-    failures: tuple[str, ...] = ()
-
-    def __add__(self, other: Delivered) -> Delivered:
-        return Delivered(
-            self.sent + other.sent,
-            self.failed + other.failed,
-            self.held + other.held,
-            (self.failures + other.failures)[:MOST_FAILURES],
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +47,22 @@ class _Item:
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Sends what is due through one channel; `told` hears of each digest that was sent."""
+    """Sends what is due through one channel."""
 
     store: Store
     channel: Channel
     clock: Clock
-    told: Callable[[Digest], None] = lambda _: None
 
     async def send_due(self) -> Delivered:
-        """What became of all that stood in the outbox. Raises LedgerError."""
+        """What became of all that stood in the outbox; the ledger remembers it too.
+
+        Raises LedgerError.
+        """
         total = Delivered()
         async for row in self.store.rows(OUTBOX, BY_URGENCY):
             total += await self._deliver(read_hint(row))
+        if total != Delivered():
+            await self.store.write(RUNS, [Change(Verb.PUT, delivered_row(total, self.clock()))])
         return total
 
     async def _deliver(self, hint: Hint) -> Delivered:
@@ -98,14 +83,11 @@ class Sender:
     async def _take_lease(self, recipient: str) -> Row | None:
         """The lease on a recipient, or None while another sender holds it."""
         now, partition = self.clock(), by_recipient(recipient)
-        version = ""
-        async for row in self.store.rows(OUTBOX, partition, after=LEASE[:-1]):
-            if row.key == LEASE:
-                if str(row.values["until"]) > now.isoformat():
-                    return None
-                version = row.version
-            break
-        lease = Row(partition, LEASE, {"until": (now + LEASE_FOR).isoformat()}, version)
+        known = await self.store.row(OUTBOX, partition, LEASE)
+        if known and str(known.values["until"]) > now.isoformat():
+            return None
+        until = {"until": (now + LEASE_FOR).isoformat()}
+        lease = Row(partition, LEASE, until, known.version if known else "")
         try:
             (version,) = await self.store.write(OUTBOX, [write(lease)])
         except Conflict:
@@ -150,8 +132,7 @@ class Sender:
         except ChannelError as fault:
             return Delivered(failed=1, failures=(str(fault),))
         await self._settle(claimed, NoticeState.ACCEPTED)
-        self.told(digest)
-        return Delivered(sent=1)
+        return Delivered(sent=1, notices=len(digest.notices))
 
     async def _settle(self, items: Sequence[_Item], state: NoticeState) -> None:
         now = self.clock()

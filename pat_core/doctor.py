@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 from pat_core.errors import AzureDevOpsError, NotPermitted, NotSignedIn, OrganizationNotFound
-from pat_core.model import Organization, Owner, TokenReading
+from pat_core.model import Organization, Owner, TokenReading, UserPage
 from pat_core.ports import AzureDevOps
 
 
@@ -34,6 +34,10 @@ class Trial:
 
 class Patient(AzureDevOps, Protocol):
     """What the doctor asks of Azure DevOps."""
+
+    def user_pages(self, organization: Organization) -> AsyncIterator[UserPage]:
+        """Every user, a page at a time. Raises AzureDevOpsError."""
+        ...
 
     async def my_tokens(self, organization: Organization) -> TokenReading:
         """Every PAT of the caller. Raises AzureDevOpsError."""

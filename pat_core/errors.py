@@ -11,6 +11,8 @@ PatWardenError
 │   ├── Unavailable          broken connection or server fault, more often than we are willing to
 │   ├── RequestRefused       the request itself was refused
 │   └── BrokenReply          the reply cannot be read
+├── BadMessage              a message on a queue that is none of ours
+├── QueueUnavailable        a queue cannot be written or read
 ├── LedgerError
 │   ├── Conflict             somebody else changed the row first
 │   ├── LedgerTooNew         written by a newer version
@@ -88,9 +90,13 @@ class OwnerGone(AzureDevOpsError):
 
 
 class Throttled(AzureDevOpsError):
-    """Azure DevOps asked to wait more often than we are willing to; later it may work."""
+    """Azure DevOps asked to wait longer than we are willing to; in `seconds` it may work."""
 
     permanent = False
+
+    def __init__(self, cause: str, *, remedy: str = "", seconds: float = 60.0) -> None:
+        super().__init__(cause, remedy=remedy)
+        self.seconds = seconds
 
 
 class Unavailable(AzureDevOpsError):
@@ -105,6 +111,16 @@ class RequestRefused(AzureDevOpsError):
 
 class BrokenReply(AzureDevOpsError):
     """The reply cannot be read: cut short, not JSON, a field missing."""
+
+    permanent = False
+
+
+class BadMessage(PatWardenError):
+    """A message on a queue that is none of ours, cut short, or of another version."""
+
+
+class QueueUnavailable(PatWardenError):
+    """A queue cannot be written or read now."""
 
     permanent = False
 
@@ -135,3 +151,11 @@ class ChannelError(PatWardenError):
     """A digest could not be handed to its channel; it stays in the outbox."""
 
     permanent = False
+
+
+def restored(kind: str, cause: str, remedy: str) -> PatWardenError:
+    """The error that was kept by the name of its class, its cause and its remedy."""
+    known: dict[str, type[PatWardenError]] = {
+        each.__name__: each for each in AzureDevOpsError.__subclasses__()
+    }
+    return known.get(kind, PatWardenError)(cause, remedy=remedy)

@@ -112,10 +112,14 @@ class Digest:
 
 @dataclass(frozen=True, slots=True)
 class UserPage:
-    """One page of an organization's users; `faults` holds a sentence for each unreadable one."""
+    """One page of an organization's users; `faults` holds a sentence for each unreadable one.
+
+    `continuation_token` leads to the next page; "" after the last.
+    """
 
     owners: tuple[Owner, ...]
     faults: tuple[str, ...] = ()
+    continuation_token: str = ""
 
 
 @dataclass(frozen=True, slots=True)

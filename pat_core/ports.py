@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from pat_core.model import Digest, Organization, TokenReading, UserPage
 from pat_core.rows import Change, Row
+from pat_core.summary import Summary
 
 Clock = Callable[[], datetime]
 """Answers with the time now, aware UTC. Only `bootstrap` makes one."""
@@ -26,6 +28,10 @@ class Store(Protocol):
         """
         ...
 
+    async def row(self, table: str, partition: str, key: str) -> Row | None:
+        """One row, or None where there is none. Raises LedgerUnavailable (trying again helps)."""
+        ...
+
     async def write(self, table: str, changes: Sequence[Change]) -> list[str]:
         """Make up to 100 changes to one partition, all of them or none; gives the new versions.
 
@@ -35,11 +41,34 @@ class Store(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What stands in a queue: about how many messages, and the first few of them."""
+
+    count: int = 0
+    first: tuple[str, ...] = ()
+
+
+class Queues(Protocol):
+    """Messages by the name of their queue; each is delivered at least once, in any order."""
+
+    async def send(self, queue: str, message: str, *, delay: float = 0) -> None:
+        """Put a message on a queue; nobody sees it for `delay` seconds.
+
+        Raises QueueUnavailable (trying again helps).
+        """
+        ...
+
+    async def waiting(self, queue: str) -> Waiting:
+        """What stands in a queue; it stays there. Raises QueueUnavailable."""
+        ...
+
+
 class Directory(Protocol):
     """Who may own tokens in an organization."""
 
-    def user_pages(self, organization: Organization) -> AsyncIterator[UserPage]:
-        """Every user, a page at a time. Raises AzureDevOpsError."""
+    async def user_page(self, organization: Organization, continuation_token: str = "") -> UserPage:
+        """One page of users, the first without a token. Raises AzureDevOpsError."""
         ...
 
     async def is_active(self, organization: Organization, subject_descriptor: str) -> bool:
@@ -67,4 +96,12 @@ class Channel(Protocol):
 
         Raises ChannelError; its `permanent` says whether trying again helps.
         """
+        ...
+
+
+class OpsChannel(Protocol):
+    """One way to reach those who run the service."""
+
+    async def report(self, summary: Summary) -> None:
+        """Hand a summary over. Raises ChannelError."""
         ...

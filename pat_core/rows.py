@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import Enum
 from hashlib import sha256
 from typing import Final
@@ -18,6 +18,9 @@ RUNS: Final = "runs"
 
 MOST_CHANGES: Final = 100
 """How many changes one transaction of Azure Table Storage takes."""
+
+_KEY_TIME: Final = "%Y%m%dT%H%M%S.%fZ"
+_KEY_TIME_LENGTH: Final = 23
 
 Value = str | int | float | bool | datetime
 """What a column may hold. A column without a value is left out."""
@@ -76,7 +79,12 @@ def transactions(groups: Iterable[Sequence[Change]]) -> Iterator[list[Change]]:
 
 def key_time(time: datetime) -> str:
     """A UTC time as part of a key: sorts as the times do, to the microsecond."""
-    return f"{time:%Y%m%dT%H%M%S.%fZ}"
+    return f"{time:{_KEY_TIME}}"
+
+
+def read_key_time(text: str) -> datetime:
+    """The UTC time that a key begins with. Raises ValueError where it begins with none."""
+    return datetime.strptime(text[:_KEY_TIME_LENGTH], _KEY_TIME).replace(tzinfo=UTC)
 
 
 def short_hash(text: str) -> str:

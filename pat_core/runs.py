@@ -1,171 +1,192 @@
-"""The flow of a whole run: list an organization's users, scan them batch by batch, sum it up."""
+"""The flow of a run: order it, list an organization's users page by page, scan them in batches.
+
+Each step stands on a queue and may come again, in any order: what was done is found in the ledger
+and not done twice. What a step sends is sent before the step is marked as done.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import json
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import uuid4
 
-from pat_core.coverage import Coverage, coverage_values, read_coverage
-from pat_core.errors import AzureDevOpsError, PatWardenError
-from pat_core.model import Organization, Owner
-from pat_core.ports import Directory
-from pat_core.rows import RUNS, Change, Row, Value, Verb, key_time
-from pat_core.scan import Batch, Scanner
+from pat_core.coverage import Coverage
+from pat_core.errors import AzureDevOpsError, BadMessage, BrokenReply, Throttled
+from pat_core.messages import (
+    ORGANIZATIONS,
+    POISON,
+    USERS,
+    ListOrder,
+    ScanOrder,
+    read_order,
+    scan_orders,
+)
+from pat_core.model import Organization
+from pat_core.ports import Queues
+from pat_core.rows import RUNS, Change, Row, Verb, key_time, read_key_time
+from pat_core.run_log import RunLog
+from pat_core.run_records import (
+    ERROR_KEY,
+    RunReport,
+    batch_row,
+    error_row,
+    page_row,
+    read_error,
+    run_partition,
+    run_row,
+)
+from pat_core.scan import BatchOutcome, Scanner
 
-BATCH: Final = 100
-IN_FLIGHT: Final = 4
-"""How many batches are scanned side by side, so that none waits for another's slowest user."""
+LONGEST_RUN: Final = timedelta(days=3)
+"""What is still on a queue after that is given up."""
+_LOG: Final = logging.getLogger("pat_warden")
 
 
 @dataclass(frozen=True, slots=True)
-class RunReport:
-    """What a run of one organization came to; `error` is what stopped it early, if anything did.
+class Runner:
+    """Carries out what stands on the queues."""
 
-    A run is complete when every user was listed and every one of them could be read.
-    """
-
-    organization: str
-    run_id: str
-    coverage: Coverage
-    error: PatWardenError | None = None
-
-    @property
-    def complete(self) -> bool:
-        """True when nothing was missed."""
-        return self.error is None and not self.coverage.failed and not self.coverage.faults
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a run is: users and tokens read, of how many users (None: not known yet)."""
-
-    users: int = 0
-    tokens: int = 0
-    of: int | None = None
-
-
-@dataclass(slots=True)
-class _Run:
     scanner: Scanner
-    organization: Organization
-    told: Callable[[Progress], None]
-    started_at: datetime
-    progress: Progress = field(default_factory=Progress)
-    listed: int = 0
-    batches: int = 0
-    error: PatWardenError | None = None
-    room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(IN_FLIGHT))
-    run_id: str = ""
+    queues: Queues
+    organizations: Sequence[Organization]
 
-    def __post_init__(self) -> None:
-        self.run_id = new_run_id(self.started_at)
+    async def plan(self, names: Sequence[str] = ()) -> tuple[str, list[str]]:
+        """A run of each organization (or of those named): its id, and a message for each.
 
-    @property
-    def partition(self) -> str:
-        return f"{self.organization.name}|{self.run_id}"
+        Raises BadMessage for a name that is none of ours, LedgerError.
+        """
+        now = self.scanner.clock()
+        run_id = f"{key_time(now)}-{uuid4().hex[:6]}"
+        chosen = [self._organization(name).name for name in names]
+        messages = []
+        for name in chosen or [each.name for each in self.organizations]:
+            await self._put(run_row(RunReport(name, run_id, now)))
+            messages.append(ListOrder(run_id=run_id, organization=name).to_json())
+        _LOG.info("run.planned", extra={"run_id": run_id, "organizations": len(messages)})
+        return run_id, messages
 
-    async def scan_all(self) -> None:
-        async with asyncio.TaskGroup() as group:
-            try:
-                async for batch in list_batches(self.scanner.azure_devops, self.organization):
-                    await self.room.acquire()
-                    if self.error:
-                        return
-                    self.batches += 1
-                    self.listed += len(batch.owners)
-                    group.create_task(self._scan(batch))
-                self.progress = replace(self.progress, of=self.listed)
-            except AzureDevOpsError as error:
-                self.error = error
+    async def list_users(self, message: str) -> None:
+        """List one page of users, and put its batches and the next page on the queues.
 
-    async def _scan(self, batch: Batch) -> None:
+        A message that is none of ours goes to poison. Raises AzureDevOpsError where trying again
+        may help, LedgerError, QueueUnavailable.
+        """
+        await self._or_poison(ORGANIZATIONS, message, self._list_users)
+
+    async def scan_users(self, message: str) -> None:
+        """Scan one batch of users; those who are left go back on the queue.
+
+        A message that is none of ours goes to poison. Raises LedgerError, QueueUnavailable.
+        """
+        await self._or_poison(USERS, message, self._scan_users)
+
+    async def _list_users(self, message: str) -> None:
+        order = read_order(ListOrder, message)
+        organization = self._ordered(order)
+        if await self._is_listed(order):
+            return
         try:
-            coverage = await self.scanner.scan_batch(batch)
-            row = Row(self.partition, f"batch|{batch.number:08d}", coverage_values(coverage))
-            # Written over, not added: a batch that comes twice counts once.
-            await self.scanner.store.write(RUNS, [Change(Verb.PUT, row)])
-            self._tell(coverage)
-        except PatWardenError as error:
-            self.error = self.error or error
-        finally:
-            self.room.release()
+            page = await self.scanner.azure_devops.user_page(organization, order.continuation_token)
+        except Throttled as throttled:
+            await self.queues.send(ORGANIZATIONS, message, delay=throttled.seconds)
+            return
+        except AzureDevOpsError as error:
+            await self._put(error_row(order, error))
+            if error.permanent:
+                return
+            raise
+        batches = list(scan_orders(order, page))
+        for batch in batches:
+            await self.queues.send(USERS, batch.to_json())
+        if page.continuation_token:
+            following = order.following(page.continuation_token)
+            await self.queues.send(ORGANIZATIONS, following.to_json())
+        await self._put(page_row(order, page, batches))
+        if not page.continuation_token:
+            await self._mark_listed(order)
 
-    def _tell(self, coverage: Coverage) -> None:
-        users = self.progress.users + coverage.users
-        of = self.progress.of and max(self.progress.of, users)
-        self.progress = Progress(users, self.progress.tokens + coverage.tokens, of)
-        self.told(self.progress)
+    async def _is_listed(self, order: ListOrder) -> bool:
+        """True for a page that needs no listing: it came before, or the pages go in a circle."""
+        known = await self._step(order, order.key)
+        if known is None:
+            return False
+        if known.values["page"] != order.page:
+            text = f"{order.organization}: the call to list users goes round in circles."
+            await self._put(error_row(order, BrokenReply(text)))
+        elif known.values["last"]:
+            await self._mark_listed(order)
+        return True
 
-    async def expect(self) -> None:
-        """Expect as many users as the run before saw: the true number is known only at the end."""
-        async for row in self.scanner.store.rows(RUNS, self.organization.name):
-            if row.values["complete"]:
-                self.progress = Progress(of=int(str(row.values["users"])))
+    async def _mark_listed(self, order: ListOrder) -> None:
+        """Write into the run's row how many batches there are."""
+        log = RunLog(self.scanner.store, self.scanner.clock)
+        report = await log.report(order.organization, order.run_id)
+        if report is None:
+            return
+        if not report.finished:
+            await self._put(run_row(report))
+        about = {"run_id": order.run_id, "batches": report.batches, "users": report.users}
+        _LOG.info("run.listed", extra=about)
 
-    async def report(self) -> RunReport:
-        total = Coverage()
-        async for row in self.scanner.store.rows(RUNS, self.partition):
-            total += read_coverage(row.values)
-        return RunReport(self.organization.name, self.run_id, total, self.error)
+    async def _scan_users(self, message: str) -> None:
+        order = read_order(ScanOrder, message)
+        organization = self._ordered(order)
+        if await self._step(order, order.key):
+            return
+        faults = tuple(f"{order.organization}: {fault}" for fault in order.faults)
+        unlisted = Coverage(order.unlisted, order.unlisted, faults=faults)
+        stopped = await self._step(order, ERROR_KEY)
+        if stopped and read_error(stopped).permanent:
+            missed = Coverage(users=len(order.users), failed=len(order.users))
+            await self._put(batch_row(order, unlisted + missed, "", self._now()))
+            return
+        outcome = await self.scanner.scan_batch(organization, order.owners)
+        if outcome.refusal:
+            await self._put(error_row(order, outcome.refusal))
+        rest = await self._put_back(order, outcome)
+        if rest is not order:
+            seen = unlisted + outcome.coverage
+            await self._put(batch_row(order, seen, rest.key if rest else "", self._now()))
 
-    async def save(self, report: RunReport | None = None) -> None:
-        values: dict[str, Value] = {"started_at": self.started_at, "complete": False}
-        if report:
-            values |= coverage_values(report.coverage)
-            values |= {
-                "finished_at": self.scanner.clock(),
-                "batches": self.batches,
-                "complete": report.complete,
-                "error": report.error.cause if report.error else "",
-            }
-        row = Row(self.organization.name, self.run_id, values)
+    async def _put_back(self, order: ScanOrder, outcome: BatchOutcome) -> ScanOrder | None:
+        """The order for those who are left, now on the queue; the same one where all are left."""
+        if not outcome.left:
+            return None
+        rest = order if len(outcome.left) == len(order.users) else order.rest(outcome.left)
+        await self.queues.send(USERS, rest.to_json(), delay=outcome.seconds)
+        return rest
+
+    async def _or_poison(
+        self, queue: str, message: str, step: Callable[[str], Awaitable[None]]
+    ) -> None:
+        try:
+            await step(message)
+        except BadMessage as bad:
+            _LOG.error("message.refused", extra={"queue": queue, "reason": bad.cause})
+            await self.queues.send(queue + POISON, message)
+
+    async def _step(self, order: ListOrder | ScanOrder, key: str) -> Row | None:
+        partition = run_partition(order.organization, order.run_id)
+        return await self.scanner.store.row(RUNS, partition, key)
+
+    async def _put(self, row: Row) -> None:
+        # Written over, not added: what comes twice counts once.
         await self.scanner.store.write(RUNS, [Change(Verb.PUT, row)])
 
+    def _ordered(self, order: ListOrder | ScanOrder) -> Organization:
+        """The organization an order is about. Raises BadMessage for none of ours or a late one."""
+        if self._now() - read_key_time(order.run_id) > LONGEST_RUN:
+            raise BadMessage(f"The run {order.run_id} is over.")
+        return self._organization(order.organization)
 
-def plan(organizations: Sequence[Organization], now: datetime) -> list[str]:
-    """A message for each organization that orders a run of it, as JSON; all share one run id."""
-    run_id = new_run_id(now)
-    return [
-        json.dumps({"version": 1, "run_id": run_id, "organization": organization.name})
-        for organization in organizations
-    ]
+    def _organization(self, name: str) -> Organization:
+        for organization in self.organizations:
+            if organization.name.lower() == name.lower():
+                return organization
+        raise BadMessage(f"{name!r} is none of the organizations in PAT_ORGANIZATIONS.")
 
-
-def new_run_id(started_at: datetime) -> str:
-    """A name for a run that sorts by when it started."""
-    return f"{key_time(started_at)}-{uuid4().hex[:6]}"
-
-
-async def scan_organization(
-    scanner: Scanner, organization: Organization, *, told: Callable[[Progress], None]
-) -> RunReport:
-    """What a run over every user of an organization saw and missed; it stands in the ledger too.
-
-    `told` hears how far the run is after each batch. Raises LedgerError; whatever Azure
-    DevOps refuses is in the report instead.
-    """
-    run = _Run(scanner, organization, told, scanner.clock())
-    await run.expect()
-    await run.save()
-    await run.scan_all()
-    report = await run.report()
-    await run.save(report)
-    return report
-
-
-async def list_batches(directory: Directory, organization: Organization) -> AsyncIterator[Batch]:
-    """Every user of an organization in batches of 100 at most. Raises AzureDevOpsError."""
-    number = 0
-    async for page in directory.user_pages(organization):
-        faults = page.faults
-        for start in range(0, len(page.owners) or 1, BATCH):
-            owners: tuple[Owner, ...] = page.owners[start : start + BATCH]
-            if owners or faults:
-                number += 1
-                yield Batch(organization, number, owners, faults)
-            faults = ()
+    def _now(self) -> datetime:
+        return self.scanner.clock()

@@ -15,7 +15,14 @@ from typing import Final
 
 from pat_core.coverage import GONE, Coverage, covered, failed
 from pat_core.decision import NO_ADDRESS, NOT_ACTIVE, Decision, decide, due_notices
-from pat_core.errors import AzureDevOpsError, Conflict, NotPermitted, NotSignedIn, OwnerGone
+from pat_core.errors import (
+    AzureDevOpsError,
+    Conflict,
+    NotPermitted,
+    NotSignedIn,
+    OwnerGone,
+    Throttled,
+)
 from pat_core.model import Organization, Owner, TokenReading
 from pat_core.outbox import hints
 from pat_core.ports import AzureDevOps, Clock, Store
@@ -26,16 +33,16 @@ _TRIES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
-    """A handful of users of one organization, to be scanned in one go.
+class BatchOutcome:
+    """What was seen of a batch, who is left for later, and in how many seconds.
 
-    `faults` says what is wrong with users that could be listed but not read.
+    `refusal` is what refused every user of the batch, if anything did.
     """
 
-    organization: Organization
-    number: int
-    owners: tuple[Owner, ...]
-    faults: tuple[str, ...] = ()
+    coverage: Coverage
+    left: tuple[Owner, ...] = ()
+    seconds: float = 0
+    refusal: AzureDevOpsError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,26 +54,36 @@ class Scanner:
     clock: Clock
     windows: Sequence[int]
 
-    async def scan_batch(self, batch: Batch) -> Coverage:
-        """What was seen of a batch; a batch that comes again changes nothing more.
+    async def scan_batch(self, organization: Organization, owners: Sequence[Owner]) -> BatchOutcome:
+        """What came of a batch of users; one that comes again changes nothing more.
 
-        One user who fails never stops the rest. Raises NotSignedIn or NotPermitted where every
-        user of the batch was refused, LedgerError where the ledger is away.
+        One user who fails never stops the rest, and those whose turn did not come while Azure
+        DevOps asks for a long pause are left. Raises LedgerError where the ledger is away.
         """
         outcomes = await asyncio.gather(
-            *(self._scan_owner(batch.organization, owner) for owner in batch.owners),
-            return_exceptions=True,
+            *(self._scan_owner(organization, owner) for owner in owners), return_exceptions=True
         )
-        refusals = [fault for fault in outcomes if isinstance(fault, NotSignedIn | NotPermitted)]
-        if refusals and len(refusals) == len(outcomes):
-            raise refusals[0]
-        unlisted = (failed(f"{batch.organization.name}: {fault}") for fault in batch.faults)
-        return reduce(add, (*_coverages(outcomes), *unlisted), Coverage())
+        throttled = [fault for fault in outcomes if isinstance(fault, Throttled)]
+        seen = [each for each in outcomes if not isinstance(each, Throttled)]
+        refusals = [each for each in seen if isinstance(each, NotSignedIn | NotPermitted)]
+        if refusals and len(refusals) == len(seen):
+            return BatchOutcome(
+                Coverage(users=len(owners), failed=len(owners)), refusal=refusals[0]
+            )
+        return BatchOutcome(
+            reduce(add, _coverages(seen), Coverage()),
+            tuple(
+                owner
+                for owner, outcome in zip(owners, outcomes, strict=True)
+                if isinstance(outcome, Throttled)
+            ),
+            max((fault.seconds for fault in throttled), default=0),
+        )
 
     async def _scan_owner(self, organization: Organization, owner: Owner) -> Coverage:
         reading = await self.azure_devops.tokens(organization, owner.subject_descriptor)
         decision = await self._record(organization, owner, reading)
-        seen = covered(len(reading.tokens), decision)
+        seen = covered(owner, reading.tokens, decision)
         if not reading.faults:
             return seen
         name = owner.display_name or owner.subject_descriptor

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field, SecretStr, TypeAdapter, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from pat_core.azure_devops.pace import MOST
+from pat_core.address import usable_address
 from pat_core.errors import SettingsError
 from pat_core.expiry import DEFAULT_WINDOWS_DAYS
 from pat_core.model import Organization
@@ -25,8 +25,16 @@ EXAMPLES: Final = {
     "public_url": "https://pats.contoso.com",
     "local_dir": ".local",
     "null_targets_are_global": "false",
+    "storage_account": "stpatwarden",
+    "storage_connection_string": "UseDevelopmentStorage=true",
+    "ops_address": "ops@contoso.com",
+    "scan_schedule": "0 0 5 * * *",
+    "send_schedule": "0 */5 * * * *",
+    "summary_schedule": "0 0 7 * * *",
 }
+_ACCOUNT: Final = r"^([a-z0-9]{3,24})?$"
 _NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,48}[A-Za-z0-9])?")
+_SCHEDULE_FIELDS: Final = 6
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
 
@@ -66,7 +74,23 @@ def parse_url(text: str) -> str:
     return text.strip().rstrip("/")
 
 
+def parse_address(text: str) -> str:
+    """A mail address, or "". Raises ValueError."""
+    if text and not usable_address(text, None):
+        raise ValueError(f"{text!r} is not a mail address")
+    return text
+
+
+def parse_schedule(text: str) -> str:
+    """Six fields, the seconds first, as Azure Functions reads them in UTC. Raises ValueError."""
+    if len(text.split()) != _SCHEDULE_FIELDS:
+        raise ValueError(f"{text!r} has not six fields: {{second}} {{minute}} {{hour}} …")
+    return text
+
+
 Url = Annotated[str, BeforeValidator(parse_url)]
+Address = Annotated[str, BeforeValidator(parse_address)]
+Schedule = Annotated[str, BeforeValidator(parse_schedule)]
 
 
 class Settings(BaseSettings):
@@ -83,10 +107,16 @@ class Settings(BaseSettings):
         DEFAULT_WINDOWS_DAYS
     )
     admin_token: SecretStr | None = None
-    max_concurrency: int = Field(default=MOST, ge=1, le=64)
+    max_concurrency: int = Field(default=16, ge=1, le=64)
     public_url: Url = ""
     local_dir: Path = Path(".local")
     null_targets_are_global: bool = False
+    storage_account: str = Field(default="", pattern=_ACCOUNT)
+    storage_connection_string: SecretStr | None = None
+    ops_address: Address = ""
+    scan_schedule: Schedule = EXAMPLES["scan_schedule"]
+    send_schedule: Schedule = EXAMPLES["send_schedule"]
+    summary_schedule: Schedule = EXAMPLES["summary_schedule"]
 
 
 def load_settings(env_file: Path | None = None) -> Settings:
@@ -98,13 +128,14 @@ def load_settings(env_file: Path | None = None) -> Settings:
         return Settings(_env_file=env_file)
     except ValidationError as fault:
         errors = fault.errors(include_url=False, include_context=False)
-        raise SettingsError([_sentence(error["loc"], error["msg"]) for error in errors]) from None
+        faults = [sentence(str(error["loc"][0]), error["msg"]) for error in errors]
+        raise SettingsError(faults) from None
 
 
-def _sentence(location: tuple[int | str, ...], message: str) -> str:
-    field = str(location[0])
+def sentence(field: str, fault: str) -> str:
+    """What is wrong with a setting, with an example of what would be right."""
     setting = f"PAT_{field.upper()}"
-    reason = message.removeprefix("Value error, ").rstrip(".")
+    reason = fault.removeprefix("Value error, ").rstrip(".")
     return f"{setting}: {reason}. Example: {setting}={EXAMPLES[field]}"
 
 

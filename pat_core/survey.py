@@ -1,35 +1,42 @@
-"""Scans organizations with the embedded ledger and hands over, or rehearses, what is due."""
+"""Scans organizations through the functions on this machine, and sends or rehearses what is due."""
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Final
 
-from pat_core.bootstrap import azure_devops
-from pat_core.delivery import Delivered, Sender
-from pat_core.errors import ExitStatus
+from pat_core.bootstrap import Services, sharing
+from pat_core.delivered import DELIVERIES, Delivered, read_delivered
+from pat_core.errors import ExitStatus, PatWardenError
 from pat_core.ledger.sqlite import SqliteStore
+from pat_core.local.host import Host
+from pat_core.local.memory_queues import MemoryQueues
 from pat_core.model import Digest
-from pat_core.ports import Channel, Clock
-from pat_core.runs import Progress, RunReport, scan_organization
-from pat_core.scan import Scanner
+from pat_core.ports import Channel, Clock, Store
+from pat_core.rows import RUNS, key_time
+from pat_core.run_log import RunLog
+from pat_core.run_records import RunReport
 from pat_core.settings import Settings
 
 MOST_SHOWN: Final = 10
+_LOOK_EVERY: Final = 0.25
+_SHARE: Final = 50
 
 
-class Rehearsal:
-    """A channel that sends nothing."""
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is: users and tokens read, of how many users (None: not known yet)."""
 
-    async def send(self, digest: Digest, *, operation_id: str, claimed_at: datetime) -> None:
-        """Do nothing: the digest would have been sent."""
+    users: int = 0
+    tokens: int = 0
+    of: int | None = None
 
 
 @dataclass(slots=True)
@@ -59,6 +66,20 @@ class Survey:
         return max(*statuses, ExitStatus(bool(undelivered)))
 
 
+@dataclass(frozen=True, slots=True)
+class NotedChannel:
+    """A channel that tells a survey of each digest; without one behind it, it sends nothing."""
+
+    survey: Survey
+    inner: Channel | None
+
+    async def send(self, digest: Digest, *, operation_id: str, claimed_at: datetime) -> None:
+        """Hand one digest over. Raises ChannelError."""
+        if self.inner:
+            await self.inner.send(digest, operation_id=operation_id, claimed_at=claimed_at)
+        self.survey.note(digest)
+
+
 async def survey(
     settings: Settings,
     clock: Clock,
@@ -71,16 +92,81 @@ async def survey(
     A rehearsal works on a copy of the ledger and leaves the ledger itself as it was. Raises
     LedgerError.
     """
+    # Imported here: whoever only asks for help need not wait for it.
+    from function_app import app  # noqa: PLC0415 - said above
+
     result = Survey(sent=channel is not None)
+    # The client has tried often enough by itself; nobody at a desk waits for five times that.
+    queues = MemoryQueues(most_dequeued=1)
     async with _ledger(settings.local_dir, copied=channel is None) as store:
-        async with azure_devops(settings, clock) as client:
-            scanner = Scanner(client, store, clock, settings.windows_days)
-            for organization in settings.organizations:
-                tell = partial(told, organization.name)
-                result.reports.append(await scan_organization(scanner, organization, told=tell))
-        sender = Sender(store, channel or Rehearsal(), clock, result.note)
-        result.delivered = await sender.send_due()
+        shared = Services(settings, clock, channel=NotedChannel(result, channel))
+        shared.store, shared.queues = store, queues
+        async with sharing(shared):
+            host = Host(app, queues, clock)
+            began = clock()
+            await host.fire("plan_scan")
+            async with _watched(shared, told):
+                await host.drain()
+            result.reports = [run for run in await _newest(shared) if run.started_at >= began]
+            _raise_what_no_report_tells(host, result)
+            await host.fire("send_digests")
+            result.delivered = await _delivered(store, began)
     return result
+
+
+def _raise_what_no_report_tells(host: Host, result: Survey) -> None:
+    told = any(report.error for report in result.reports)
+    for failure in host.failures:
+        if not (told and isinstance(failure, PatWardenError)):
+            raise failure
+
+
+async def _newest(shared: Services) -> list[RunReport]:
+    log = RunLog(shared.store, shared.clock)
+    names = [organization.name for organization in shared.settings.organizations]
+    return [(await log.recent(name))[0] for name in names]
+
+
+async def _delivered(store: Store, since: datetime) -> Delivered:
+    total = Delivered()
+    async for row in store.rows(RUNS, DELIVERIES, after=key_time(since)):
+        total += read_delivered(row)
+    return total
+
+
+@asynccontextmanager
+async def _watched(shared: Services, told: Callable[[str, Progress], None]) -> AsyncIterator[None]:
+    """Tell how far the runs are, a few times a second, and once at the end."""
+    log = RunLog(shared.store, shared.clock)
+    before = {
+        organization.name: runs[1].coverage.users
+        for organization in shared.settings.organizations
+        if len(runs := await log.recent(organization.name)) > 1
+    }
+
+    async def look() -> None:
+        for report in await _newest(shared):
+            of = report.users if report.listed else before.get(report.organization)
+            seen = report.coverage
+            told(report.organization, Progress(seen.users, seen.tokens, of and max(of, seen.users)))
+
+    async def keep_looking() -> None:
+        now, took = asyncio.get_running_loop().time, 0.0
+        while True:
+            # A look at a long run takes long itself, so it is taken less often.
+            await asyncio.sleep(max(_LOOK_EVERY, _SHARE * took))
+            began = now()
+            await look()
+            took = now() - began
+
+    watching = asyncio.create_task(keep_looking())
+    try:
+        yield
+        await look()
+    finally:
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
 
 
 @asynccontextmanager

@@ -100,14 +100,29 @@ class FakeAzureDevOps:
     page: int = 500
     listing_fails: AzureDevOpsError | None = None
     faults: tuple[str, ...] = ()
+    listed: list[int] = field(default_factory=list)
+    read: list[str] = field(default_factory=list)
+
+    async def user_page(self, organization: Organization, continuation_token: str = "") -> UserPage:
+        start = int(continuation_token or 0)
+        self.listed.append(start)
+        await asyncio.sleep(0)
+        page = tuple(self.users[start : start + self.page])
+        if self.listing_fails and not page:
+            raise self.listing_fails
+        end = start + self.page
+        more = end < len(self.users) or self.listing_fails
+        return UserPage(page, continuation_token=str(end) if more else "")
 
     async def user_pages(self, organization: Organization) -> AsyncIterator[UserPage]:
-        for start in range(0, len(self.users), self.page):
-            yield UserPage(tuple(self.users[start : start + self.page]))
-        if self.listing_fails:
-            raise self.listing_fails
+        after: str | None = None
+        while after != "":
+            page = await self.user_page(organization, after or "")
+            yield page
+            after = page.continuation_token
 
     async def tokens(self, organization: Organization, subject_descriptor: str) -> TokenReading:
+        self.read.append(subject_descriptor)
         await asyncio.sleep(0)
         found = self.owned.get(subject_descriptor, [])
         if isinstance(found, AzureDevOpsError):

@@ -46,12 +46,19 @@ class Client:
         self._null_means_global = null_means_global
 
     async def user_pages(self, organization: Organization) -> AsyncIterator[UserPage]:
-        """Every user, a page at a time (about 500). Raises AzureDevOpsError."""
-        async for page in self._pages(
-            lambda after: wire.list_users(organization, after),
-            lambda reply: replies.read_users(organization, reply),
-        ):
+        """Every user, a page at a time. Raises AzureDevOpsError."""
+
+        def read(reply: wire.Reply) -> tuple[UserPage, str]:
+            page = replies.read_users(organization, reply)
+            return page, page.continuation_token
+
+        async for page in self._pages(lambda after: wire.list_users(organization, after), read):
             yield page
+
+    async def user_page(self, organization: Organization, continuation_token: str = "") -> UserPage:
+        """One page of users (about 500), the first without a token. Raises AzureDevOpsError."""
+        reply = await self._reply(wire.list_users(organization, continuation_token))
+        return replies.read_users(organization, reply)
 
     async def tokens(self, organization: Organization, subject_descriptor: str) -> TokenReading:
         """Every PAT of one user, metadata only. Raises AzureDevOpsError, OwnerGone among them."""

@@ -17,7 +17,8 @@ from pat_core.errors import Throttled
 from pat_core.ports import Clock, Sleep
 
 START: Final = 8
-MOST: Final = 16
+PATIENCE: Final = timedelta(seconds=5)
+"""A longer pause is not waited for: what waits in a queue costs nothing."""
 
 
 class Pace:
@@ -28,9 +29,9 @@ class Pace:
         *,
         clock: Clock,
         sleep: Sleep,
-        most: int = MOST,
+        most: int,
         start: int = START,
-        patience: timedelta = timedelta(hours=1),
+        patience: timedelta = PATIENCE,
     ) -> None:
         self._clock = clock
         self._sleep = sleep
@@ -58,6 +59,7 @@ class Pace:
                     raise Throttled(
                         f"Azure DevOps asks to wait {wait.total_seconds():.0f} seconds.",
                         remedy="Run the scan again later.",
+                        seconds=wait.total_seconds(),
                     )
                 await self._sleep(wait.total_seconds())
             yield now

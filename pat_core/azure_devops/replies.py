@@ -107,8 +107,8 @@ class _Items(Generic[Item]):
     continuation_token: str | None = None
 
 
-def read_users(organization: Organization, reply: Reply) -> tuple[UserPage, str]:
-    """One page of those who may own tokens, and the token of the next page or "".
+def read_users(organization: Organization, reply: Reply) -> UserPage:
+    """One page of those who may own tokens.
 
     Groups and service identities are left out: only users own PATs. Raises BrokenReply.
     """
@@ -126,7 +126,7 @@ def read_users(organization: Organization, reply: Reply) -> tuple[UserPage, str]
         for user in users.good
         if user.may_own_tokens
     )
-    return UserPage(owners, users.faults), reply.headers.get("x-ms-continuationtoken", "")
+    return UserPage(owners, users.faults, reply.headers.get("x-ms-continuationtoken", ""))
 
 
 def read_tokens(reply: Reply, *, null_means_global: bool = False) -> tuple[TokenReading, str]:

@@ -28,6 +28,7 @@ _READ: Final = """
 SELECT key, content, version FROM rows
 WHERE name = ? AND part = ? AND key > ? ORDER BY key LIMIT ?
 """
+_READ_ONE: Final = "SELECT content, version FROM rows WHERE name = ? AND part = ? AND key = ?"
 _WRITE: Final = {
     Verb.INSERT: "INSERT OR IGNORE INTO rows VALUES (:name, :part, :key, :content, :new)",
     Verb.REPLACE: "UPDATE rows SET content = :content, version = :new "
@@ -78,6 +79,12 @@ class SqliteStore:
             if len(found) < _PAGE:
                 return
             after = found[-1][0]
+
+    async def row(self, table: str, partition: str, key: str) -> Row | None:
+        """One row, or None where there is none."""
+        with _explained(self.path):
+            found = self._db.execute(_READ_ONE, (table, partition, key)).fetchone()
+        return Row(partition, key, _decode(found[0]), found[1]) if found else None
 
     async def write(self, table: str, changes: Sequence[Change]) -> list[str]:
         """Make up to 100 changes to one partition, all of them or none; gives the new versions."""

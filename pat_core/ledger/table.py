@@ -9,8 +9,14 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from azure.core import MatchConditions
-from azure.core.exceptions import AzureError, HttpResponseError
-from azure.data.tables import EdmType, EntityProperty, TransactionOperation, UpdateMode
+from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
+from azure.data.tables import (
+    EdmType,
+    EntityProperty,
+    TableEntity,
+    TransactionOperation,
+    UpdateMode,
+)
 from azure.data.tables.aio import TableClient, TableServiceClient
 
 from pat_core.errors import Conflict, LedgerUnavailable
@@ -43,12 +49,17 @@ class TableStore:
                 parameters={"partition": _escape(partition), "after": _escape(after)},
             )
             async for entity in entities:
-                yield Row(
-                    partition,
-                    _unescape(entity["RowKey"]),
-                    {name: _plain(value) for name, value in entity.items() if name not in _KEYS},
-                    str(entity.metadata["etag"]),
-                )
+                yield _row(partition, entity)
+
+    async def row(self, table: str, partition: str, key: str) -> Row | None:
+        """One row, or None where there is none."""
+        with _explained(table):
+            client = await self._table(table)
+            try:
+                entity = await client.get_entity(_escape(partition), _escape(key))
+            except ResourceNotFoundError:
+                return None
+            return _row(partition, entity)
 
     async def write(self, table: str, changes: Sequence[Change]) -> list[str]:
         """Make up to 100 changes to one partition, all of them or none; gives the new versions."""
@@ -62,6 +73,11 @@ class TableStore:
         if name not in self._tables:
             self._tables[name] = await self._service.create_table_if_not_exists(name)
         return self._tables[name]
+
+
+def _row(partition: str, entity: TableEntity) -> Row:
+    values = {name: _plain(value) for name, value in entity.items() if name not in _KEYS}
+    return Row(partition, _unescape(entity["RowKey"]), values, str(entity.metadata["etag"]))
 
 
 def _operation(change: Change) -> _Operation:

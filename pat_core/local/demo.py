@@ -21,9 +21,8 @@ from pat_core.local.serving import serving
 from pat_core.local.simulator import Simulator, create_app
 from pat_core.local.world_file import load_world
 from pat_core.model import Organization
-from pat_core.runs import Progress
 from pat_core.settings import Settings
-from pat_core.survey import Survey, survey
+from pat_core.survey import Progress, Survey, survey
 
 THROTTLE_EVERY: Final = 150
 """A demo of 200 users is asked to wait once or twice, as a real scan is."""

@@ -10,8 +10,7 @@ import asyncio
 import json
 import os
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import aiohttp
@@ -19,12 +18,12 @@ import httpx
 import requests
 from pydantic import SecretStr
 
-from pat_core.bootstrap import azure_devops, system_clock
-from pat_core.expiry import DEFAULT_WINDOWS_DAYS
-from pat_core.ledger.sqlite import SqliteStore
+from function_app import app
+from pat_core.bootstrap import Services, sharing
+from pat_core.local.host import Host
+from pat_core.local.memory_queues import MemoryQueues
 from pat_core.model import Organization
-from pat_core.runs import scan_organization
-from pat_core.scan import Scanner
+from pat_core.run_log import RunLog
 from pat_core.settings import Settings
 from tests.bench.server import ORGANIZATION
 
@@ -122,7 +121,8 @@ def ours(address: str, concurrency: int) -> int:
 def _ours(address: str, concurrency: int, *, stock: bool = False) -> int:
     async def run() -> int:
         there = Organization(ORGANIZATION, f"{address}/{ORGANIZATION}")
-        async with azure_devops(_settings(concurrency), system_clock) as client:
+        async with Services(_settings(concurrency)) as services:
+            client = services.azure_devops
             if stock:
                 limits = httpx.Limits(max_connections=concurrency)
                 client._transport = httpx.AsyncHTTPTransport(limits=limits)
@@ -140,31 +140,25 @@ def _ours(address: str, concurrency: int, *, stock: bool = False) -> int:
 
 
 def whole_scan(address: str, concurrency: int) -> int:
-    """All of `scan`: our client, the rules, and every change written to the SQLite ledger."""
+    """All of `scan` through the functions: queues, rules, every change written to SQLite."""
 
     async def run() -> int:
-        there = Organization(ORGANIZATION, f"{address}/{ORGANIZATION}")
-        async with (
-            scratch_ledger() as store,
-            azure_devops(_settings(concurrency), system_clock) as client,
-        ):
-            scanner = Scanner(client, store, system_clock, DEFAULT_WINDOWS_DAYS)
-            report = await scan_organization(scanner, there, told=lambda _: None)
-            assert report.complete, report.coverage.faults
+        with tempfile.TemporaryDirectory() as folder:
+            there = Organization(ORGANIZATION, f"{address}/{ORGANIZATION}")
+            given = {"organizations": (there,), "local_dir": Path(folder)}
+            settings = _settings(concurrency).model_copy(update=given)
+            queues = MemoryQueues()
+            shared = Services(settings)
+            shared.queues = queues
+            async with sharing(shared):
+                host = Host(app, queues, shared.clock)
+                await host.fire("plan_scan")
+                await host.drain()
+                (report,) = await RunLog(shared.store, shared.clock).recent(ORGANIZATION)
+            assert report.complete, report
             return report.coverage.users
 
     return asyncio.run(run())
-
-
-@asynccontextmanager
-async def scratch_ledger() -> AsyncIterator[SqliteStore]:
-    """A ledger on disk that is thrown away."""
-    with tempfile.TemporaryDirectory() as folder:
-        store = SqliteStore(Path(folder) / "ledger.sqlite")
-        try:
-            yield store
-        finally:
-            store.close()
 
 
 def _settings(concurrency: int) -> Settings:

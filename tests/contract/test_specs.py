@@ -115,6 +115,6 @@ class TestSampleReplies:
         assert [token.is_global for token in reading.tokens] == [True, False, False, False]
 
     def test_graphs_example_is_read_without_service_identities(self) -> None:
-        page, _ = read_users(CONTOSO, example("GetAllUsers.json"))
+        page = read_users(CONTOSO, example("GetAllUsers.json"))
         assert {owner.subject_descriptor[:4] for owner in page.owners} == {"aad."}
         assert page.faults == ()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import pytest
 from pydantic import SecretStr
@@ -40,7 +41,7 @@ async def client_of(script: Script, time: FakeTime) -> AsyncIterator[tuple[Clien
         client = Client(
             transport,
             PatCredential(SecretStr("hush")),
-            Pace(clock=time.clock, sleep=time.sleep),
+            Pace(clock=time.clock, sleep=time.sleep, most=16, patience=timedelta(hours=1)),
             clock=time.clock,
             sleep=time.sleep,
             jitter=lambda: 0.5,

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def pace(time: FakeTime) -> Pace:
-    return Pace(clock=time.clock, sleep=time.sleep, patience=timedelta(minutes=5))
+    return Pace(clock=time.clock, sleep=time.sleep, most=16, patience=timedelta(minutes=5))
 
 
 async def go_well(pace: Pace, calls: int) -> None:

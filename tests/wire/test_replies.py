@@ -136,12 +136,12 @@ class TestReadUsers:
     }
 
     def owners(self, *users: object) -> list[tuple[str, str]]:
-        page, _ = read_users(CONTOSO, tokens(*users))
+        page = read_users(CONTOSO, tokens(*users))
         return [(owner.subject_descriptor, owner.address) for owner in page.owners]
 
     def test_the_next_page_is_named_in_a_header(self) -> None:
         reply = Reply(200, {"x-ms-continuationtoken": "a+b=="}, tokens(self.USER).body)
-        assert read_users(CONTOSO, reply)[1] == "a+b=="
+        assert read_users(CONTOSO, reply).continuation_token == "a+b=="
 
     def test_the_address_is_the_mail_address_in_lower_case(self) -> None:
         assert self.owners(self.USER) == [("aad.YWZk", "ana@contoso.example")]
@@ -169,7 +169,7 @@ class TestReadUsers:
         assert self.owners(self.USER | other) == []
 
     def test_an_unreadable_user_is_counted_and_the_others_stay(self) -> None:
-        page, _ = read_users(CONTOSO, tokens({"displayName": "x"}, self.USER))
+        page = read_users(CONTOSO, tokens({"displayName": "x"}, self.USER))
         assert page.faults == ("user 1: descriptor is missing",)
         assert len(page.owners) == 1
 

@@ -10,7 +10,8 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from pat_core.bootstrap import azure_devops
+from pat_core.azure_devops.client import Client
+from pat_core.bootstrap import Services
 from pat_core.errors import NotPermitted, NotSignedIn, OrganizationNotFound, OwnerGone
 from pat_core.local.serving import serving
 from pat_core.local.simulator import Simulator, create_app
@@ -32,8 +33,10 @@ async def served(
         yield simulator, Organization(world.organization, f"{address}/{world.organization}")
 
 
-def signed_in(password: str = SECRET) -> Settings:
-    return Settings(admin_token=SecretStr(password))
+@asynccontextmanager
+async def signed_in(time: FakeTime, password: str = SECRET) -> AsyncIterator[Client]:
+    async with Services(Settings(admin_token=SecretStr(password)), time.clock) as services:
+        yield services.azure_devops
 
 
 def with_trait(world: World, trait: Trait) -> str:
@@ -43,7 +46,7 @@ def with_trait(world: World, trait: Trait) -> str:
 class TestUsers:
     async def test_everyone_is_listed_over_all_pages(self, time: FakeTime) -> None:
         world = World(NOW, users=1234)
-        async with served(world) as (_, there), azure_devops(signed_in(), time.clock) as client:
+        async with served(world) as (_, there), signed_in(time) as client:
             pages = [page async for page in client.user_pages(there)]
         assert [len(page.owners) for page in pages] == [500, 500, 234]
         found = [owner.subject_descriptor for page in pages for owner in page.owners]
@@ -51,7 +54,7 @@ class TestUsers:
 
     async def test_addresses_come_from_wherever_there_is_one(self, time: FakeTime) -> None:
         world = World(NOW)
-        async with served(world) as (_, there), azure_devops(signed_in(), time.clock) as client:
+        async with served(world) as (_, there), signed_in(time) as client:
             (page,) = [page async for page in client.user_pages(there)]
         has = {owner.subject_descriptor: bool(owner.address) for owner in page.owners}
         assert has[with_trait(world, Trait.PRINCIPAL_ONLY)]
@@ -63,7 +66,7 @@ class TestTokens:
         self, time: FakeTime
     ) -> None:
         world = World(NOW)
-        async with served(world) as (_, there), azure_devops(signed_in(), time.clock) as client:
+        async with served(world) as (_, there), signed_in(time) as client:
             for person in people(world, 0, 60):
                 if person.trait is Trait.LEFT:
                     continue
@@ -72,13 +75,13 @@ class TestTokens:
 
     async def test_who_left_is_gone(self, time: FakeTime) -> None:
         world = World(NOW)
-        async with served(world) as (_, there), azure_devops(signed_in(), time.clock) as client:
+        async with served(world) as (_, there), signed_in(time) as client:
             with pytest.raises(OwnerGone):
                 await client.tokens(there, with_trait(world, Trait.LEFT))
 
     async def test_who_is_disabled_is_not_active(self, time: FakeTime) -> None:
         world = World(NOW)
-        async with served(world) as (_, there), azure_devops(signed_in(), time.clock) as client:
+        async with served(world) as (_, there), signed_in(time) as client:
             assert not await client.is_active(there, with_trait(world, Trait.DISABLED))
             assert await client.is_active(there, world.person(0).descriptor)
 
@@ -86,7 +89,7 @@ class TestTokens:
 class TestRefusals:
     async def test_a_wrong_secret_is_not_signed_in(self, time: FakeTime) -> None:
         async with served(World(NOW)) as (_, there):
-            async with azure_devops(signed_in("wrong"), time.clock) as client:
+            async with signed_in(time, "wrong") as client:
                 with pytest.raises(NotSignedIn, match="PAT_ADMIN_TOKEN is wrong"):
                     await client.tokens(there, "aad.x")
 
@@ -98,13 +101,13 @@ class TestRefusals:
     async def test_another_organization_is_not_there(self, time: FakeTime) -> None:
         async with served(World(NOW)) as (_, there):
             other = Organization("fabrikam", there.base_url.replace("contoso-demo", "fabrikam"))
-            async with azure_devops(signed_in(), time.clock) as client:
+            async with signed_in(time) as client:
                 with pytest.raises(OrganizationNotFound):
                     [page async for page in client.user_pages(other)]
 
     async def test_the_lifecycle_api_refuses_a_pat(self, time: FakeTime) -> None:
         async with served(World(NOW)) as (_, there):
-            async with azure_devops(signed_in(), time.clock) as client:
+            async with signed_in(time) as client:
                 with pytest.raises(NotPermitted, match="needs a Microsoft Entra token"):
                     await client.my_tokens(there)
 
@@ -132,7 +135,7 @@ class TestTime:
     async def test_a_token_keeps_its_end_when_the_clock_moves_on(self, time: FakeTime) -> None:
         world = World(NOW)
         person = world.person(3)
-        async with served(world) as (_, there), azure_devops(signed_in(), time.clock) as client:
+        async with served(world) as (_, there), signed_in(time) as client:
             before = await client.tokens(there, person.descriptor)
             time.now += timedelta(days=30)
             assert await client.tokens(there, person.descriptor) == before

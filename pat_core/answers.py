@@ -1,0 +1,93 @@
+"""What the HTTP functions answer: a status and a JSON object."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pat_core.errors import BadMessage, LedgerError, SettingsError
+from pat_core.run_log import RunLog
+from pat_core.run_records import RunReport
+from pat_core.summarize import Watch
+
+if TYPE_CHECKING:
+    from pat_core.runs import Runner
+
+_NAMED: Final = 'Example: {"organizations": ["contoso"]}, or no body for all of them.'
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A status, a JSON object and headers."""
+
+    status: HTTPStatus
+    body: dict[str, object]
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class _Wanted(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    organizations: list[str] = []
+
+
+async def order_runs(runner: Runner, body: bytes) -> tuple[Answer, list[str]]:
+    """202 with the run's id and the messages that order it, or 400 with the reason.
+
+    Raises LedgerError.
+    """
+    try:
+        wanted = _Wanted.model_validate_json(body) if body.strip() else _Wanted()
+        run_id, messages = await runner.plan(wanted.organizations)
+    except (ValidationError, BadMessage) as fault:
+        reason = fault.cause if isinstance(fault, BadMessage) else "The body cannot be read."
+        return Answer(HTTPStatus.BAD_REQUEST, {"error": f"{reason} {_NAMED}"}), []
+    where = {"Location": f"/runs/{run_id}"}
+    return Answer(HTTPStatus.ACCEPTED, {"run_id": run_id}, where), messages
+
+
+async def run_answer(watch: Watch, run_id: str) -> Answer:
+    """200 with how far a run is, or 404. Raises LedgerError."""
+    log = RunLog(watch.store, watch.clock)
+    reports = [await log.report(each.name, run_id) for each in watch.organizations]
+    found = [_progress(report) for report in reports if report]
+    if not found:
+        return Answer(HTTPStatus.NOT_FOUND, {"error": "There is no such run."})
+    return Answer(HTTPStatus.OK, {"run_id": run_id, "organizations": found})
+
+
+async def health_answer(make: Callable[[], Watch]) -> Answer:
+    """200 or 503 with a few figures; a wrong setting is named, never its value."""
+    try:
+        healthy, body = await make().health()
+    except SettingsError as error:
+        names = [fault.partition(":")[0] for fault in error.faults]
+        return _unhealthy({"wrong_settings": names})
+    except LedgerError:
+        return _unhealthy({"ledger": "unavailable"})
+    return Answer(HTTPStatus.OK if healthy else HTTPStatus.SERVICE_UNAVAILABLE, body)
+
+
+def _unhealthy(why: dict[str, object]) -> Answer:
+    return Answer(HTTPStatus.SERVICE_UNAVAILABLE, {"status": "unhealthy"} | why)
+
+
+def _progress(report: RunReport) -> dict[str, object]:
+    return {
+        "name": report.organization,
+        "started_at": report.started_at.isoformat(),
+        "finished": report.finished,
+        "complete": report.complete,
+        "listed": report.listed,
+        "batches": report.batches,
+        "batches_done": report.done,
+        "users": report.users,
+        "users_done": report.coverage.users,
+        "users_failed": report.coverage.failed,
+        "tokens": report.coverage.tokens,
+        "error": report.error.cause if report.error else None,
+    }

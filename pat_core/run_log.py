@@ -1,0 +1,51 @@
+"""The flow that reads how far runs are, out of the ledger."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from pat_core.ports import Clock, Store
+from pat_core.rows import RUNS, Change, Row, Verb, key_time
+from pat_core.run_records import RunReport, read_run, run_partition, run_row, with_steps
+
+LOOK_BACK: Final = timedelta(days=40)
+"""How far back the last complete run is looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunLog:
+    """Reads what the ledger says of runs."""
+
+    store: Store
+    clock: Clock
+
+    async def report(self, organization: str, run_id: str) -> RunReport | None:
+        """How far a run is, or None for one that was never ordered. Raises LedgerError."""
+        row = await self.store.row(RUNS, organization, run_id)
+        return None if row is None else await self._look(row)
+
+    async def recent(self, organization: str) -> list[RunReport]:
+        """The newest run and the last complete one, the newest first. Raises LedgerError."""
+        since = key_time(self.clock() - LOOK_BACK)
+        found = [row async for row in self.store.rows(RUNS, organization, after=since)]
+        newest: list[RunReport] = []
+        for row in reversed(found):
+            report = await self._look(row)
+            if not newest or report.complete:
+                newest.append(report)
+            if report.complete:
+                break
+        return newest
+
+    async def _look(self, row: Row) -> RunReport:
+        """The run, which is marked as finished by whoever first sees that it is."""
+        known = read_run(row)
+        if known.finished and known.complete:
+            return known
+        partition = run_partition(known.organization, known.run_id)
+        report = with_steps(known, [each async for each in self.store.rows(RUNS, partition)])
+        if report.finished and not known.finished:
+            await self.store.write(RUNS, [Change(Verb.PUT, run_row(report))])
+        return report

@@ -1,0 +1,177 @@
+"""What the ledger remembers of a run, as records and as rows. Pure.
+
+A run's partition holds a row for each page that was listed, which names the page's batches, and
+one for each batch that was scanned. What a run saw is the sum over the batches that its pages
+name: a batch that comes twice, or one of a page that was listed twice, counts once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final
+
+from pat_core.coverage import Coverage, coverage_values, read_coverage
+from pat_core.errors import PatWardenError, restored
+from pat_core.messages import ListOrder, ScanOrder
+from pat_core.model import UserPage
+from pat_core.rows import Row, Value
+
+ERROR_KEY: Final = "error"
+_PAGE: Final = "page|"
+_BATCH: Final = "batch|"
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """How far a run of one organization is and what it came to.
+
+    `batches` of `done` are scanned; `listed` says that all users are in them. `error` is what
+    stopped it, if anything did; `ended_at` is when its last step so far ended.
+    """
+
+    organization: str
+    run_id: str
+    started_at: datetime
+    coverage: Coverage = field(default_factory=Coverage)
+    users: int = 0
+    listed: bool = False
+    batches: int = 0
+    done: int = 0
+    ended_at: datetime | None = None
+    error: PatWardenError | None = None
+
+    @property
+    def finished(self) -> bool:
+        """True when every user was listed and every batch was scanned."""
+        return self.listed and self.done == self.batches
+
+    @property
+    def complete(self) -> bool:
+        """True when the run is finished and nothing was missed."""
+        missed = self.error or self.coverage.failed or self.coverage.faults
+        return self.finished and not missed
+
+
+def run_partition(organization: str, run_id: str) -> str:
+    """The partition of a run's pages and batches; the run itself stands in the organization's."""
+    return f"{organization}|{run_id}"
+
+
+def run_row(report: RunReport) -> Row:
+    """The row of a run in the partition of its organization."""
+    values: dict[str, Value] = {"started_at": report.started_at, "complete": report.complete}
+    if report.listed:
+        values |= {"batches": report.batches}
+    if report.finished and report.ended_at:
+        values |= coverage_values(report.coverage) | {"ended_at": report.ended_at}
+        values |= {"listed_users": report.users}
+    return Row(report.organization, report.run_id, values)
+
+
+def read_run(row: Row) -> RunReport:
+    """The run that a row gives; without what its pages and batches say, unless it is finished."""
+    started_at = _time(row.values["started_at"])
+    report = RunReport(row.partition, row.key, started_at)
+    if "ended_at" not in row.values:
+        return report
+    batches = _number(row.values["batches"])
+    return replace(
+        report,
+        coverage=read_coverage(row.values),
+        users=_number(row.values["listed_users"]),
+        listed=True,
+        batches=batches,
+        done=batches,
+        ended_at=_time(row.values["ended_at"]),
+    )
+
+
+def page_row(order: ListOrder, page: UserPage, orders: Iterable[ScanOrder]) -> Row:
+    """The row of a page that was listed: the batches it was cut into."""
+    values: dict[str, Value] = {
+        "page": order.page,
+        "users": len(page.owners) + len(page.faults),
+        "last": not page.continuation_token,
+        "batches": " ".join(each.key for each in orders),
+    }
+    return Row(run_partition(order.organization, order.run_id), order.key, values)
+
+
+def batch_row(order: ScanOrder, coverage: Coverage, rest: str, now: datetime) -> Row:
+    """The row of a batch that was scanned; `rest` names the batch of those who are left, or ""."""
+    values = coverage_values(coverage) | {"ended_at": now, "rest": rest}
+    return Row(run_partition(order.organization, order.run_id), order.key, values)
+
+
+def error_row(order: ListOrder | ScanOrder, error: PatWardenError) -> Row:
+    """The row of what stopped a run."""
+    values: dict[str, Value] = {
+        "kind": type(error).__name__,
+        "cause": error.cause,
+        "remedy": error.remedy,
+    }
+    return Row(run_partition(order.organization, order.run_id), ERROR_KEY, values)
+
+
+def read_error(row: Row) -> PatWardenError:
+    """The error that a row gives."""
+    kind, cause, remedy = (str(row.values[name]) for name in ("kind", "cause", "remedy"))
+    return restored(kind, cause, remedy)
+
+
+def with_steps(run: RunReport, rows: Iterable[Row]) -> RunReport:
+    """The run as the rows of its own partition show it.
+
+    An error that did not keep the run from its end is over, unless it was a permanent one.
+    """
+    by_key = {row.key: row.values for row in rows}
+    pages = [values for key, values in by_key.items() if key.startswith(_PAGE)]
+    named = [key for page in pages for key in str(page["batches"]).split()]
+    batches = dict(_scanned(named, by_key))
+    done = [values for values in batches.values() if values is not None]
+    coverage = Coverage()
+    for values in done:
+        coverage += read_coverage(values)
+    report = replace(
+        run,
+        coverage=coverage,
+        users=sum(_number(page["users"]) for page in pages),
+        listed=_all_listed(pages),
+        batches=len(batches),
+        done=len(done),
+        ended_at=max((_time(values["ended_at"]) for values in done), default=run.started_at),
+    )
+    if ERROR_KEY in by_key:
+        error = read_error(Row("", ERROR_KEY, by_key[ERROR_KEY]))
+        if error.permanent or not report.finished:
+            return replace(report, error=error)
+    return report
+
+
+def _scanned(
+    named: Iterable[str], by_key: Mapping[str, Mapping[str, Value]]
+) -> Iterator[tuple[str, Mapping[str, Value] | None]]:
+    """Every batch that is named, the rests that were put back among them; None: not scanned yet."""
+    for first in named:
+        key = first
+        while key:
+            values = by_key.get(key)
+            yield key, values
+            key = str(values.get("rest", "")) if values else ""
+
+
+def _all_listed(pages: Iterable[Mapping[str, Value]]) -> bool:
+    numbers = {_number(page["page"]): page["last"] for page in pages}
+    return any(last and len(numbers) == number for number, last in numbers.items())
+
+
+def _number(value: Value) -> int:
+    return int(str(value))
+
+
+def _time(value: Value) -> datetime:
+    if not isinstance(value, datetime):
+        raise TypeError(f"{value!r} is no time.")
+    return value

@@ -1,0 +1,96 @@
+"""The flow that gathers what ops are told, and the little that health tells anybody."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from pat_core import __version__
+from pat_core.delivered import DELIVERIES, Delivered, read_delivered
+from pat_core.messages import ORGANIZATIONS, POISON, USERS
+from pat_core.model import Organization
+from pat_core.outbox import BY_URGENCY
+from pat_core.ports import Clock, Queues, Store
+from pat_core.rows import OUTBOX, RUNS, key_time
+from pat_core.run_log import RunLog
+from pat_core.summary import OVERDUE, OrganizationSummary, Summary
+
+POISON_QUEUES: Final = (ORGANIZATIONS + POISON, USERS + POISON)
+MOST_COUNTED: Final = 10_000
+_DAY: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Looks at the ledger and the queues."""
+
+    store: Store
+    clock: Clock
+    organizations: Sequence[Organization]
+    windows: Sequence[int]
+
+    async def summarize(self, queues: Queues) -> Summary:
+        """The state of the service now. Raises LedgerError, QueueUnavailable."""
+        poison = {name: await queues.waiting(name) for name in POISON_QUEUES}
+        return Summary(
+            self.clock(),
+            self.windows,
+            [await self._organization(each) for each in self.organizations],
+            await self._delivered(),
+            await self.waiting(),
+            {name: [_subject(each) for each in found.first] for name, found in poison.items()},
+            sum(found.count for found in poison.values()),
+        )
+
+    async def health(self) -> tuple[bool, dict[str, object]]:
+        """Whether each organization has a complete scan of today or yesterday, and figures.
+
+        The ages are in seconds, in the order of PAT_ORGANIZATIONS, null where there never was one;
+        no name and no secret is among them. Raises LedgerError.
+        """
+        now = self.clock()
+        found = [await self._organization(each) for each in self.organizations]
+        ages = [now - each.complete_at if each.complete_at else None for each in found]
+        healthy = all(age is not None and age <= OVERDUE for age in ages)
+        return healthy, {
+            "status": "healthy" if healthy else "unhealthy",
+            "version": __version__,
+            "last_complete_scan_seconds": [age and round(age.total_seconds()) for age in ages],
+            "outbox": await self.waiting(),
+        }
+
+    async def waiting(self) -> int:
+        """How many owners are still to be told; from 10,000 on they are not counted further."""
+        count = 0
+        async for _ in self.store.rows(OUTBOX, BY_URGENCY):
+            count += 1
+            if count == MOST_COUNTED:
+                break
+        return count
+
+    async def _organization(self, organization: Organization) -> OrganizationSummary:
+        runs = await RunLog(self.store, self.clock).recent(organization.name)
+        complete = (run.ended_at for run in runs if run.complete)
+        return OrganizationSummary(
+            organization.name, runs[0] if runs else None, next(complete, None)
+        )
+
+    async def _delivered(self) -> Delivered:
+        since = key_time(self.clock() - _DAY)
+        total = Delivered()
+        async for row in self.store.rows(RUNS, DELIVERIES, after=since):
+            total += read_delivered(row)
+        return total
+
+
+def _subject(message: str) -> str:
+    """What a message that was given up is about: never its content, which may be anybody's."""
+    try:
+        order = json.loads(message)
+        users = f", {len(order['users'])} users" if "users" in order else ""
+        return f"{str(order['organization'])[:50]}, run {str(order['run_id'])[:30]}{users}"
+    except (ValueError, KeyError, TypeError):
+        return "a message that is none of ours"

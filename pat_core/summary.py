@@ -1,0 +1,111 @@
+"""What ops are told each day: how the scans went and what is left to do. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from pat_core.delivered import Delivered
+from pat_core.digest import distance
+from pat_core.model import EXPIRED
+from pat_core.run_records import RunReport
+
+OVERDUE: Final = timedelta(hours=26)
+"""A daily scan that is older than this is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrganizationSummary:
+    """The newest run of one organization, if any, and when the last complete one ended."""
+
+    name: str
+    run: RunReport | None
+    complete_at: datetime | None
+
+    def trouble(self, now: datetime) -> str:
+        """Why this organization is not wholly known, a sentence, or ""."""
+        if self.run is None:
+            return f"{self.name} was never scanned."
+        if now - self.run.started_at > OVERDUE:
+            return f"{self.name}: no scan since {distance(self.run.started_at, now)}."
+        return _missed(self.run)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The state of the service at one moment.
+
+    `delivered` is what left in the last 24 hours, `waiting` how many owners are still to be told,
+    `poison` what stands in each poison queue, with the first few messages' subjects.
+    """
+
+    now: datetime
+    windows: Sequence[int]
+    organizations: Sequence[OrganizationSummary]
+    delivered: Delivered = field(default_factory=Delivered)
+    waiting: int = 0
+    poison: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    poisoned: int = 0
+
+    @property
+    def troubles(self) -> tuple[str, ...]:
+        """What is wrong, a sentence each, the gravest first."""
+        return tuple(self._troubles())
+
+    @property
+    def subject(self) -> str:
+        """The subject of the mail, one line."""
+        if self.troubles:
+            return f"[PAT Warden] Incomplete: {self.troubles[0]}"
+        users = sum(each.run.coverage.users for each in self.organizations if each.run)
+        return f"[PAT Warden] Complete: {users:,} users were scanned"
+
+    def figures(self, organization: OrganizationSummary) -> list[tuple[str, str]]:
+        """What the newest run saw, as names and figures."""
+        if organization.run is None:
+            return []
+        seen = organization.run.coverage
+        windows = [
+            (f"tokens within {days} days", seen.windows.get(days, 0)) for days in self.windows
+        ]
+        figures = [
+            ("users", seen.users),
+            ("of them failed", seen.failed),
+            ("of them gone", seen.gone),
+            ("of them without a usable address", seen.no_address),
+            ("tokens", seen.tokens),
+            *windows,
+            ("expired in the last 7 days", seen.windows.get(EXPIRED, 0)),
+            ("with full access", seen.full_access),
+            ("global", seen.global_tokens),
+            ("notices found due", sum(seen.notices.values())),
+            ("due, but their owner cannot be told", seen.unreachable),
+        ]
+        complete = organization.complete_at
+        age = distance(complete, self.now) if complete else "never"
+        return [(name, f"{figure:,}") for name, figure in figures] + [("last complete scan", age)]
+
+    def _troubles(self) -> Iterator[str]:
+        for organization in self.organizations:
+            if trouble := organization.trouble(self.now):
+                yield trouble
+        if self.poisoned:
+            yield f"{self.poisoned} messages were given up and stand in poison queues."
+        if self.delivered.failed:
+            yield f"{self.delivered.failed} digests could not be sent."
+
+
+def _missed(run: RunReport) -> str:
+    if run.error:
+        return f"{run.organization}: the scan was stopped. {run.error}"
+    if not run.listed:
+        return f"{run.organization}: the users are not all listed."
+    if not run.finished:
+        missing = run.batches - run.done
+        return f"{run.organization}: {missing} of {run.batches} batches are not scanned."
+    failed = run.coverage.failed or len(run.coverage.faults)
+    if failed:
+        return f"{run.organization}: {failed} of {run.coverage.users} users could not be read."
+    return ""
