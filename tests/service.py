@@ -10,6 +10,7 @@ from function_app import app
 from pat_core.bootstrap import Services, sharing
 from pat_core.delivered import Delivered
 from pat_core.delivery import Sender
+from pat_core.expiry import DEFAULT_WINDOWS_DAYS
 from pat_core.ledger.sqlite import SqliteStore
 from pat_core.local.host import Host
 from pat_core.local.memory_queues import MemoryQueues
@@ -19,6 +20,8 @@ from pat_core.rows import RUNS
 from pat_core.run_log import RunLog
 from pat_core.run_records import RunReport
 from pat_core.settings import Settings
+from pat_core.summarize import Watch
+from pat_core.summary import Summary
 from tests.fakes import FakeAzureDevOps, FakeChannel, FakeTime
 
 CONTOSO = Organization("contoso")
@@ -69,6 +72,15 @@ class Service:
         report = await RunLog(self.store, self.time.clock).report(organization.name, run_id)
         assert report
         return report
+
+    async def newest(self, organization: Organization = CONTOSO) -> RunReport:
+        """The newest run of an organization, as the ledger shows it."""
+        return (await RunLog(self.store, self.time.clock).recent(organization.name))[0]
+
+    async def summary(self) -> Summary:
+        """What ops would be told now."""
+        watch = Watch(self.store, self.time.clock, self.organizations, DEFAULT_WINDOWS_DAYS)
+        return await watch.summarize(self.memory)
 
     async def send(self, store: Store | None = None) -> Delivered:
         return await Sender(store or self.store, self.channel, self.time.clock).send_due()
