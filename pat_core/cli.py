@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from collections.abc import Coroutine
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, Final, TypeVar
@@ -35,6 +37,13 @@ Organizations = Annotated[
     typer.Option("--organization", "-o", help="An organization; may be given more than once."),
 ]
 Answer = TypeVar("Answer")
+
+
+class Storage(StrEnum):
+    """Where `serve` keeps ledger and queues."""
+
+    EMBEDDED = "embedded"
+    AZURITE = "azurite"
 
 
 @app.command()
@@ -92,9 +101,16 @@ def doctor(organization: Organizations = None) -> None:
 
 
 @app.command()
-def serve(port: Annotated[int, typer.Option(min=1, max=65535)] = 7071) -> None:
-    """Show the outbox in a browser."""
-    _run(embedded().serve_outbox(load_settings(ENV_FILE), port, console.show_address))
+def serve(
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 7071,
+    storage: Annotated[
+        Storage, typer.Option(help="Where ledger and queues are: in .local, or in Azurite.")
+    ] = Storage.EMBEDDED,
+) -> None:
+    """Run the functions here: HTTP and timers, over an embedded organization; show the outbox."""
+    azurite = storage is Storage.AZURITE
+    settings = load_settings(ENV_FILE)
+    _run(embedded().serve(settings, port, azurite=azurite, ready=console.show_address))
 
 
 def embedded() -> ModuleType:
@@ -106,6 +122,8 @@ def embedded() -> ModuleType:
 
 def run() -> int:
     """Run the command that the arguments name; gives its exit status."""
+    # What goes wrong is told in words; the log is for the service.
+    logging.getLogger("pat_warden").addHandler(logging.NullHandler())
     try:
         app()
     except PatWardenError as error:

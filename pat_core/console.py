@@ -200,7 +200,9 @@ def show_next(what: str) -> None:
 
 def show_address(address: str) -> None:
     """Print where the pages are served."""
-    _out(f"The outbox is at {address}. Ctrl+C ends it.")
+    _out(f"The outbox is at {address}/outbox. Ctrl+C ends it.")
+    _out(f"Order a scan: curl -X POST {address}/runs")
+    _out(f"Send what is due now: curl -X POST {address}/admin/functions/send_digests")
 
 
 def _out(text: str) -> None:

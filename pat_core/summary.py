@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from pat_core.delivered import Delivered
-from pat_core.digest import distance
+from pat_core.digest import distance, shown_name
 from pat_core.model import EXPIRED
 from pat_core.run_records import RunReport
 
+_LONGEST: Final = 150
 OVERDUE: Final = timedelta(hours=26)
 """A daily scan that is older than this is missing."""
 
@@ -58,9 +59,17 @@ class Summary:
     def subject(self) -> str:
         """The subject of the mail, one line."""
         if self.troubles:
-            return f"[PAT Warden] Incomplete: {self.troubles[0]}"
+            return f"[PAT Warden] Incomplete: {shown_name(self.troubles[0], _LONGEST)}"
         users = sum(each.run.coverage.users for each in self.organizations if each.run)
-        return f"[PAT Warden] Complete: {users:,} users were scanned"
+        return f"[PAT Warden] Complete: {counted(users, 'user')} scanned"
+
+    @property
+    def sent(self) -> str:
+        """What left and what waits, a sentence or two."""
+        done = self.delivered
+        sent = f"{counted(done.sent, 'mail')} with {counted(done.notices, 'notice')} sent"
+        failed = f", {done.failed:,} could not be sent" if done.failed else ""
+        return f"{sent}{failed}. {counted(self.waiting, 'owner')} still to be told."
 
     def figures(self, organization: OrganizationSummary) -> list[tuple[str, str]]:
         """What the newest run saw, as names and figures."""
@@ -68,13 +77,14 @@ class Summary:
             return []
         seen = organization.run.coverage
         windows = [
-            (f"tokens within {days} days", seen.windows.get(days, 0)) for days in self.windows
+            (f"in the window of {counted(days, 'day')}", seen.windows.get(days, 0))
+            for days in self.windows
         ]
         figures = [
             ("users", seen.users),
-            ("of them failed", seen.failed),
-            ("of them gone", seen.gone),
-            ("of them without a usable address", seen.no_address),
+            ("that could not be read", seen.failed),
+            ("that have left", seen.gone),
+            ("without a usable address", seen.no_address),
             ("tokens", seen.tokens),
             *windows,
             ("expired in the last 7 days", seen.windows.get(EXPIRED, 0)),
@@ -92,9 +102,14 @@ class Summary:
             if trouble := organization.trouble(self.now):
                 yield trouble
         if self.poisoned:
-            yield f"{self.poisoned} messages were given up and stand in poison queues."
+            yield f"{counted(self.poisoned, 'message')} given up: see the poison queues."
         if self.delivered.failed:
-            yield f"{self.delivered.failed} digests could not be sent."
+            yield f"{counted(self.delivered.failed, 'mail')} could not be sent."
+
+
+def counted(count: int, noun: str) -> str:
+    """A count with its noun: `1 mail`, `2,000 mails`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _missed(run: RunReport) -> str:

@@ -1,4 +1,4 @@
-"""Makes the mail of a digest: HTML and plain text with the same facts. No I/O but its templates."""
+"""Makes mails: HTML and plain text with the same facts. No I/O but its templates."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pat_core.digest import date_and_time, distance, shown_name, subject
 from pat_core.expiry import GLOBAL_PATS_END
 from pat_core.model import Digest, Notice
 from pat_core.scopes import in_words
+from pat_core.summary import Summary
 
 _SOON: Final = timedelta(days=3)
 
@@ -45,7 +46,7 @@ class TokenRow:
 
 
 class Renderer:
-    """Renders digests; links lead to `public_url`, or without one to Azure DevOps' own page."""
+    """Renders mails; links lead to `public_url`, or without one to Azure DevOps' own page."""
 
     def __init__(self, public_url: str = "") -> None:
         self._public_url = public_url.rstrip("/")
@@ -66,6 +67,26 @@ class Renderer:
         }
         html = self._inliner.inline(self._template("digest.html").render(words))
         return Mail(title, html, self._template("digest.txt").render(words))
+
+    def summary(self, summary: Summary) -> Mail:
+        """The mail of a summary."""
+        words = {
+            "title": summary.subject.removeprefix("[PAT Warden] "),
+            "troubles": summary.troubles,
+            "organizations": [
+                {
+                    "name": each.name,
+                    "figures": summary.figures(each),
+                    "faults": each.run.coverage.faults if each.run else (),
+                }
+                for each in summary.organizations
+            ],
+            "sent": summary.sent,
+            "failures": summary.delivered.failures,
+            "poison": [(queue, each) for queue, found in summary.poison.items() for each in found],
+        }
+        html = self._inliner.inline(self._template("summary.html").render(words))
+        return Mail(summary.subject, html, self._template("summary.txt").render(words))
 
     def _row(self, notice: Notice, now: datetime) -> TokenRow:
         token = notice.token

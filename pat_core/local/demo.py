@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import datetime
 from secrets import token_urlsafe
 from typing import Final
 
+from azure.storage.queue.aio import QueueServiceClient
 from pydantic import SecretStr
 from starlette.applications import Starlette
 
-from pat_core.bootstrap import clock_from, system_clock
+from pat_core.bootstrap import Services, clock_from, sharing, system_clock
 from pat_core.channels.render import Renderer
 from pat_core.errors import SettingsError
-from pat_core.local.outbox import OutboxChannel
+from pat_core.local.azurite import AzuriteQueues, check_azurite, connection_string
+from pat_core.local.host import Host, Source
+from pat_core.local.memory_queues import MemoryQueues
+from pat_core.local.outbox import OPS_ADDRESS, OutboxChannel
 from pat_core.local.outbox_page import outbox_routes
 from pat_core.local.serving import serving
 from pat_core.local.simulator import Simulator, create_app
 from pat_core.local.world_file import load_world
 from pat_core.model import Organization
+from pat_core.ports import Clock
 from pat_core.settings import Settings
 from pat_core.survey import Progress, Survey, survey
 
@@ -35,9 +40,10 @@ def refuse_in_azure() -> None:
         raise SettingsError(["The embedded world does not run in Azure."])
 
 
-def outbox_channel(settings: Settings) -> OutboxChannel:
+def outbox_channel(settings: Settings, clock: Clock = system_clock) -> OutboxChannel:
     """The channel that writes mails as files."""
-    return OutboxChannel(settings.local_dir / "outbox", Renderer(settings.public_url), system_clock)
+    folder, renderer = settings.local_dir / "outbox", Renderer(settings.public_url)
+    return OutboxChannel(folder, renderer, clock, ops_address=settings.ops_address or OPS_ADDRESS)
 
 
 async def run_demo(
@@ -51,24 +57,75 @@ async def run_demo(
 
     `users` of 0 means as many as there were; `now` moves the clock. Raises SettingsError.
     """
-    refuse_in_azure()
     clock = clock_from(now) if now else system_clock
+    async with embedded_organization(settings, clock, users) as embedded:
+        channel = outbox_channel(settings, clock)
+        return await survey(embedded, clock, channel, told=told), clock()
+
+
+async def serve(
+    settings: Settings, port: int, *, azurite: bool, ready: Callable[[str], None]
+) -> None:
+    """Serve the HTTP functions and the outbox, and run the timers, until the program is stopped.
+
+    `ready` hears the address. Raises SettingsError.
+    """
+    from function_app import app  # noqa: PLC0415 - who scans a real organization need not wait
+
+    async with (
+        embedded_organization(settings, system_clock, 0, azurite=azurite) as embedded,
+        _source(embedded) as source,
+    ):
+        channel = outbox_channel(settings)
+        shared = Services(embedded, channel=channel, ops=channel)
+        shared.queues = source
+        async with sharing(shared):
+            host = Host(app, source, system_clock, _schedules(settings))
+            routes = [*outbox_routes(settings.local_dir / "outbox"), *host.routes()]
+            async with serving(Starlette(routes=routes), port=port) as address:
+                ready(address)
+                await host.tick()
+
+
+@asynccontextmanager
+async def embedded_organization(
+    settings: Settings, clock: Clock, users: int, *, azurite: bool = False
+) -> AsyncIterator[Settings]:
+    """The settings that lead to an embedded organization, which is served as long as the context.
+
+    Raises SettingsError.
+    """
+    refuse_in_azure()
     world = load_world(settings.local_dir / "world.json", users=users, now=clock())
     secret = SecretStr(token_urlsafe())
     simulator = Simulator(world, secret=secret.get_secret_value(), throttle_every=THROTTLE_EVERY)
     async with serving(create_app(simulator)) as address:
         organization = Organization(world.organization, f"{address}/{world.organization}")
-        embedded = settings.model_copy(
-            update={"organizations": (organization,), "admin_token": secret}
+        given = settings.storage_connection_string or SecretStr(connection_string())
+        yield settings.model_copy(
+            update={
+                "organizations": (organization,),
+                "admin_token": secret,
+                "storage_account": "",
+                "storage_connection_string": given if azurite else None,
+            }
         )
-        channel = OutboxChannel(settings.local_dir / "outbox", Renderer(settings.public_url), clock)
-        return await survey(embedded, clock, channel, told=told), clock()
 
 
-async def serve_outbox(settings: Settings, port: int, ready: Callable[[str], None]) -> None:
-    """Serve the outbox's pages until the program is stopped; `ready` hears the address."""
-    refuse_in_azure()
-    app = Starlette(routes=outbox_routes(settings.local_dir / "outbox"))
-    async with serving(app, port=port) as address:
-        ready(f"{address}/outbox")
-        await asyncio.Event().wait()
+@asynccontextmanager
+async def _source(settings: Settings) -> AsyncIterator[Source]:
+    if settings.storage_connection_string is None:
+        yield MemoryQueues()
+        return
+    text = settings.storage_connection_string.get_secret_value()
+    check_azurite(text)
+    async with QueueServiceClient.from_connection_string(text) as service:
+        yield AzuriteQueues(service)
+
+
+def _schedules(settings: Settings) -> dict[str, str]:
+    return {
+        "PAT_SCAN_SCHEDULE": settings.scan_schedule,
+        "PAT_SEND_SCHEDULE": settings.send_schedule,
+        "PAT_SUMMARY_SCHEDULE": settings.summary_schedule,
+    }

@@ -18,19 +18,15 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from pat_core.local.memory_queues import Taken
-from pat_core.ports import Clock, Sleep
+from pat_core.ports import Clock, Queues, Sleep
 
 PARALLEL: Final = 6
 """As many messages as one instance in Azure works on at once, by host.json."""
 _LOG: Final = logging.getLogger("pat_warden.host")
 
 
-class Source(Protocol):
+class Source(Queues, Protocol):
     """Queues that can be worked on."""
-
-    async def send(self, queue: str, message: str, *, delay: float = 0) -> None:
-        """Put a message on a queue."""
-        ...
 
     async def take(self, queue: str) -> Taken | None:
         """The next message that can be seen, or None."""

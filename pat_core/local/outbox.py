@@ -13,14 +13,17 @@ from email.policy import SMTP
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any, Final
+from uuid import uuid4
 
 from pat_core.channels.render import Mail, Renderer
 from pat_core.errors import ChannelError
 from pat_core.model import EXPIRED, Digest, Notice
 from pat_core.ports import Clock
-from pat_core.rows import short_hash
+from pat_core.rows import key_time, short_hash
+from pat_core.summary import Summary
 
 SENDER: Final = "PAT Warden <pat-warden@localhost>"
+OPS_ADDRESS: Final = "ops@localhost"
 NAME: Final = re.compile(r"\d{8}T\d{6}\.\d{6}Z-[0-9a-f]{16}")
 """What a mail is called: when it was claimed, and a hash of its recipient."""
 
@@ -29,10 +32,13 @@ class OutboxChannel:
     """Writes a mail as `.eml`, and beside it a `.json` that says what it is about.
 
     The name follows from the claim, so the same digest sent again is the same file. Implements
-    the port Channel.
+    the ports Channel and OpsChannel.
     """
 
-    def __init__(self, folder: Path, renderer: Renderer, clock: Clock) -> None:
+    def __init__(
+        self, folder: Path, renderer: Renderer, clock: Clock, *, ops_address: str = OPS_ADDRESS
+    ) -> None:
+        self._ops_address = ops_address
         self._folder = folder
         self._renderer = renderer
         self._clock = clock
@@ -40,14 +46,30 @@ class OutboxChannel:
     async def send(self, digest: Digest, *, operation_id: str, claimed_at: datetime) -> None:
         """Write one mail. Raises ChannelError where the folder can't be written to."""
         mail = self._renderer.render(digest, self._clock())
-        name = f"{claimed_at:%Y%m%dT%H%M%S.%fZ}-{short_hash(digest.recipient)}"
+        notices = [_about(notice) for notice in digest.notices]
+        self._leave(mail, digest.recipient, operation_id, claimed_at, notices)
+
+    async def report(self, summary: Summary) -> None:
+        """Write the mail of a summary. Raises ChannelError where the folder can't be written to."""
+        mail = self._renderer.summary(summary)
+        self._leave(mail, self._ops_address, str(uuid4()), summary.now, [])
+
+    def _leave(
+        self,
+        mail: Mail,
+        recipient: str,
+        operation_id: str,
+        time: datetime,
+        notices: list[dict[str, Any]],
+    ) -> None:
+        name = f"{key_time(time)}-{short_hash(recipient)}"
         about = {
-            "recipient": digest.recipient,
+            "recipient": recipient,
             "subject": mail.subject,
             "operation_id": operation_id,
-            "notices": [_about(notice) for notice in digest.notices],
+            "notices": notices,
         }
-        message = _message(mail, digest.recipient, operation_id, claimed_at)
+        message = _message(mail, recipient, operation_id, time)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._write(f"{name}.json", json.dumps(about, indent=1, ensure_ascii=False).encode())

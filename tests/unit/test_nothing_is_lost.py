@@ -257,7 +257,7 @@ class TestQueue:
             assert (report.batches, report.done, report.complete) == (3, 2, False)
             assert report.coverage.users == USERS_IN_ALL - 30
             assert "contoso: 1 of 3 batches are not scanned." in summary.troubles
-            assert "1 messages were given up and stand in poison queues." in summary.troubles
+            assert "1 message given up: see the poison queues." in summary.troubles
             (subject,) = summary.poison[USERS + POISON]
             assert subject == f"contoso, run {report.run_id}, 30 users"
 
