@@ -46,4 +46,8 @@ clean:
 .venv/dev: .venv/python pyproject.toml requirements.txt
 	@echo "Installing what PAT Warden and its tests need into .venv"
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	@# Only for its message classes: it brings a package called tests.
+	@if $(RUN) -c 'import sys; sys.exit(sys.version_info < (3, 13))'; then \
+		$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --upgrade \
+			--target .venv/worker azure-functions-runtime-v1==1.2.0; fi
 	@touch $@ .venv/cli

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import Final
+from typing import Final, List  # noqa: UP035 - the worker refuses `func.Out[list[str]]`
 
 import azure.functions as func
 
@@ -12,6 +12,7 @@ from pat_core.answers import Answer, health_answer, order_runs, run_answer
 from pat_core.bootstrap import services
 from pat_core.messages import ORGANIZATIONS, USERS
 
+Messages = List[str]  # noqa: UP006 - said above
 STORAGE: Final = "AzureWebJobsStorage"
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 _LOG: Final = logging.getLogger("pat_warden")
@@ -19,7 +20,7 @@ _LOG: Final = logging.getLogger("pat_warden")
 
 @app.timer_trigger("timer", "%PAT_SCAN_SCHEDULE%", use_monitor=True)
 @app.queue_output("orders", ORGANIZATIONS, STORAGE)
-async def plan_scan(timer: func.TimerRequest, orders: func.Out[list[str]]) -> None:
+async def plan_scan(timer: func.TimerRequest, orders: func.Out[Messages]) -> None:
     """Order a run of every organization."""
     _, messages = await services().runner.plan()
     orders.set(messages)
@@ -59,7 +60,7 @@ async def summarize(timer: func.TimerRequest) -> None:
 
 @app.route("runs", methods=["POST"], trigger_arg_name="request")
 @app.queue_output("orders", ORGANIZATIONS, STORAGE)
-async def scan_now(request: func.HttpRequest, orders: func.Out[list[str]]) -> func.HttpResponse:
+async def scan_now(request: func.HttpRequest, orders: func.Out[Messages]) -> func.HttpResponse:
     """Order a run now, of the organizations that the body names or of all."""
     answer, messages = await order_runs(services().runner, request.get_body())
     orders.set(messages)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,15 +15,8 @@ from pat_core.ledger.sqlite import SqliteStore
 from pat_core.ledger.table import TableStore
 from pat_core.ports import Store
 from pat_core.rows import Change, Row, Verb
-from tests.azurite import azurite
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(scope="session")
-def connection_string(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with azurite(tmp_path_factory.mktemp("azurite")) as found:
-        yield found
 
 
 @pytest.fixture(params=["sqlite", "table"])
@@ -46,6 +39,19 @@ async def read(store: Store, partition: str = "p", *, after: str = "") -> list[R
 
 def insert(key: str, **values: str | float | bool | datetime) -> Change:
     return Change(Verb.INSERT, Row("p", key, values))
+
+
+class TestRow:
+    async def test_one_is_found_by_its_key(self, store: Store) -> None:
+        (version,) = await store.write("owners", [insert("a/b#c", n=1)])
+        found = await store.row("owners", "p", "a/b#c")
+        assert found == Row("p", "a/b#c", {"n": 1})
+        assert found.version == version
+
+    @pytest.mark.parametrize(("partition", "key"), [("p", "b"), ("q", "a")])
+    async def test_none_is_none(self, store: Store, partition: str, key: str) -> None:
+        await store.write("owners", [insert("a")])
+        assert await store.row("owners", partition, key) is None
 
 
 class TestRows:

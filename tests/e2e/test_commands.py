@@ -17,6 +17,7 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
+from pat_core.bootstrap import system_clock
 from pat_core.local.serving import serving
 from pat_core.local.simulator import Simulator, create_app
 from pat_core.local.world import World
@@ -73,7 +74,7 @@ def faults() -> Faults:
 @pytest.fixture
 async def contoso(faults: Faults) -> AsyncIterator[dict[str, str]]:
     """The settings that lead to an organization of 60 users called contoso."""
-    world = World(NOW, users=60, organization="contoso")
+    world = World(system_clock(), users=60, organization="contoso")
     async with serving(create_app(Simulator(world, secret=SECRET, fault=faults))) as address:
         organization = {"name": "contoso", "base_url": f"{address}/contoso"}
         yield {"PAT_ORGANIZATIONS": json.dumps([organization]), "PAT_ADMIN_TOKEN": SECRET}
