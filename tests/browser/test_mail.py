@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Literal
 
 import pytest
 from playwright.sync_api import Browser
 
-from pat_core.channels.render import Renderer
+from pat_core.channels.render import Mail, Renderer
 from pat_core.digest import compose
 from tests.builders import ANA, HOSTILE_NAMES, a_notice
 from tests.fakes import NOW
+from tests.unit.test_summary import RUN, SEEN, summary
 
 Scheme = Literal["light", "dark"]
 NOTICES = [a_notice("expired", -1), a_notice("soon", 2), a_notice("ci-build-agent", 0.5)]
@@ -33,8 +36,20 @@ COLOURS = """() => {
 }"""
 
 
-def shown(browser: Browser, width: int, scheme: Scheme, script: str) -> Any:  # noqa: ANN401 - whatever the page says
-    mail = Renderer().render(compose([*NOTICES, *HOSTILE], ANA.address), NOW)
+def digest() -> Mail:
+    return Renderer().render(compose([*NOTICES, *HOSTILE], ANA.address), NOW)
+
+
+def summary_of_trouble() -> Mail:
+    trouble = replace(RUN, done=1, coverage=replace(SEEN, faults=HOSTILE_NAMES))
+    poison = {"pat-users-poison": ["contoso, run x, 100 users"]}
+    return Renderer().summary(summary(trouble, poison=poison, poisoned=1))
+
+
+MAILS = [digest, summary_of_trouble]
+
+
+def shown(browser: Browser, mail: Mail, width: int, scheme: Scheme, script: str) -> Any:  # noqa: ANN401 - whatever the page says
     page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
     faults: list[str] = []
     page.on("console", lambda message: faults.append(message.text))
@@ -60,21 +75,28 @@ def contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
+@pytest.mark.parametrize("make", MAILS)
 @pytest.mark.parametrize("width", [320, 640, 1200])
-def test_it_never_has_to_be_scrolled_sideways(browser: Browser, width: int) -> None:
-    wide = shown(browser, width, "light", "document.documentElement.scrollWidth")
+def test_it_never_has_to_be_scrolled_sideways(
+    browser: Browser, width: int, make: Callable[[], Mail]
+) -> None:
+    wide = shown(browser, make(), width, "light", "document.documentElement.scrollWidth")
     assert wide <= width
 
 
+@pytest.mark.parametrize("make", MAILS)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_text_stands_out_from_its_ground(browser: Browser, scheme: Scheme) -> None:
-    found = shown(browser, 900, scheme, COLOURS)
+def test_every_text_stands_out_from_its_ground(
+    browser: Browser, scheme: Scheme, make: Callable[[], Mail]
+) -> None:
+    found = shown(browser, make(), 900, scheme, COLOURS)
     faint = [text for text, ink, ground in found if contrast(ink, ground) < 4.5]
     assert len(found) > 30
     assert faint == []
 
 
-def test_dark_mode_is_dark(browser: Browser) -> None:
+@pytest.mark.parametrize("make", MAILS)
+def test_dark_mode_is_dark(browser: Browser, make: Callable[[], Mail]) -> None:
     ground = "getComputedStyle(document.body).backgroundColor"
-    assert luminance(shown(browser, 900, "light", ground)) > 0.8
-    assert luminance(shown(browser, 900, "dark", ground)) < 0.05
+    assert luminance(shown(browser, make(), 900, "light", ground)) > 0.8
+    assert luminance(shown(browser, make(), 900, "dark", ground)) < 0.05
