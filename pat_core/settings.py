@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, TypeAdapter, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from pat_core.address import usable_address
@@ -88,6 +88,15 @@ def parse_schedule(text: str) -> str:
     return text
 
 
+def check_connection_string(text: SecretStr) -> SecretStr:
+    """The connection string of a storage account. Raises ValueError, without its content."""
+    names = {part.partition("=")[0] for part in text.get_secret_value().split(";")}
+    if "UseDevelopmentStorage" not in names and not {"AccountName", "AccountKey"} <= names:
+        raise ValueError("it has no AccountName and AccountKey")
+    return text
+
+
+ConnectionString = Annotated[SecretStr, AfterValidator(check_connection_string)]
 Url = Annotated[str, BeforeValidator(parse_url)]
 Address = Annotated[str, BeforeValidator(parse_address)]
 Schedule = Annotated[str, BeforeValidator(parse_schedule)]
@@ -112,7 +121,7 @@ class Settings(BaseSettings):
     local_dir: Path = Path(".local")
     null_targets_are_global: bool = False
     storage_account: str = Field(default="", pattern=_ACCOUNT)
-    storage_connection_string: SecretStr | None = None
+    storage_connection_string: ConnectionString | None = None
     ops_address: Address = ""
     scan_schedule: Schedule = EXAMPLES["scan_schedule"]
     send_schedule: Schedule = EXAMPLES["send_schedule"]

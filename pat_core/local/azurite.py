@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 from typing import Final
-from urllib.parse import urlsplit
 
 from azure.storage.queue import QueueMessage
 from azure.storage.queue.aio import QueueServiceClient
@@ -14,34 +13,20 @@ from pat_core.local.memory_queues import MOST_DEQUEUED, Taken
 from pat_core.messages import POISON
 from pat_core.queues import StorageQueues
 
-# The account that every Azurite has; its key is published and protects nothing.
-_ACCOUNT: Final = "devstoreaccount1"
-_KEY: Final = (
-    "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
-)
-_PORTS: Final = {"Blob": 10000, "Queue": 10001, "Table": 10002}
+DEVELOPMENT: Final = "UseDevelopmentStorage=true"
+"""How to reach the Azurite that runs here with its own defaults."""
+_PORTS: Final = (10001, 10002)
 _START: Final = "npx azurite --silent --skipApiVersionCheck --location .local/azurite"
 _WORKED_ON_FOR: Final = 300
 
 
-def connection_string() -> str:
-    """How to reach the Azurite that runs here with its own defaults."""
-    ends = (f"{name}Endpoint=http://127.0.0.1:{at}/{_ACCOUNT}" for name, at in _PORTS.items())
-    account = f"AccountName={_ACCOUNT};AccountKey={_KEY}"
-    return f"DefaultEndpointsProtocol=http;{account};{';'.join(ends)};"
-
-
-def check_azurite(text: str) -> None:
-    """Raise SettingsError where nobody answers at the addresses of a connection string."""
-    for part in text.split(";"):
-        name, _, address = part.partition("=")
-        if name not in ("QueueEndpoint", "TableEndpoint"):
-            continue
-        where = urlsplit(address)
+def check_azurite() -> None:
+    """Raise SettingsError where nobody answers where Azurite's queues and tables are."""
+    for port in _PORTS:
         try:
-            socket.create_connection((where.hostname or "", where.port or 80), timeout=2).close()
+            socket.create_connection(("127.0.0.1", port), timeout=2).close()
         except OSError:
-            fault = f"--storage azurite: nobody answers at {where.netloc}. Start it with `{_START}`"
+            fault = f"--storage azurite: nobody answers at 127.0.0.1:{port}. Start it: {_START}"
             raise SettingsError([fault]) from None
 
 

@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from pat_core.bootstrap import Services, clock_from, sharing, system_clock
 from pat_core.channels.render import Renderer
 from pat_core.errors import SettingsError
-from pat_core.local.azurite import AzuriteQueues, check_azurite, connection_string
+from pat_core.local.azurite import DEVELOPMENT, AzuriteQueues, check_azurite
 from pat_core.local.host import Host, Source
 from pat_core.local.memory_queues import MemoryQueues
 from pat_core.local.outbox import OPS_ADDRESS, OutboxChannel
@@ -101,7 +101,7 @@ async def embedded_organization(
     simulator = Simulator(world, secret=secret.get_secret_value(), throttle_every=THROTTLE_EVERY)
     async with serving(create_app(simulator)) as address:
         organization = Organization(world.organization, f"{address}/{world.organization}")
-        given = settings.storage_connection_string or SecretStr(connection_string())
+        given = settings.storage_connection_string or SecretStr(DEVELOPMENT)
         yield settings.model_copy(
             update={
                 "organizations": (organization,),
@@ -118,7 +118,8 @@ async def _source(settings: Settings) -> AsyncIterator[Source]:
         yield MemoryQueues()
         return
     text = settings.storage_connection_string.get_secret_value()
-    check_azurite(text)
+    if text == DEVELOPMENT:
+        check_azurite()
     async with QueueServiceClient.from_connection_string(text) as service:
         yield AzuriteQueues(service)
 

@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from pat_core.errors import SettingsError
 from pat_core.local.memory_queues import Taken
 from pat_core.ports import Clock, Queues, Sleep
 
@@ -136,9 +137,12 @@ class Host:
 
     def _next_time(self, timer: _Function) -> datetime:
         schedule = str(timer.trigger["schedule"])
-        times = croniter(
-            self.settings.get(schedule.strip("%"), schedule), self.clock(), second_at_beginning=True
-        )
+        name = schedule.strip("%")
+        schedule = self.settings.get(name, schedule)
+        try:
+            times = croniter(schedule, self.clock(), second_at_beginning=True)
+        except ValueError as fault:
+            raise SettingsError([f"{name}: {fault}. Example: {name}=0 0 5 * * *"]) from None
         found: datetime = times.get_next(datetime)
         return found
 

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
+from pat_core.errors import SettingsError
 from pat_core.local.host import Host
 from pat_core.local.memory_queues import MemoryQueues
 from pat_core.local.serving import serving
@@ -78,6 +79,11 @@ class TestTick:
         assert called.count(("works", "from the timer")) == 2
         # One that breaks is run again when it is due, and keeps nobody from running.
         assert called.count(("breaks", "")) == 2 * 60 * 3
+
+    async def test_a_schedule_that_is_none_is_named(self, host: Host) -> None:
+        host.settings = {"EVERY_HOUR": "0 0 99 * * *"}
+        with pytest.raises(SettingsError, match="EVERY_HOUR"):
+            await host.tick()
 
 
 class TestQueue:

@@ -80,6 +80,39 @@ class TestWindows:
         assert fault.endswith("Example: PAT_WINDOWS_DAYS=30,14,7,3,1")
 
 
+class TestStorage:
+    @pytest.mark.parametrize(
+        "text", ["UseDevelopmentStorage=true", "AccountName=a;AccountKey=eA==;EndpointSuffix=x"]
+    )
+    def test_a_connection_string_is_taken(self, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+        monkeypatch.setenv("PAT_STORAGE_CONNECTION_STRING", text)
+        found = load_settings().storage_connection_string
+        assert found
+        assert found.get_secret_value() == text
+
+    def test_a_wrong_one_is_refused_without_its_content(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (fault,) = faults(monkeypatch, PAT_STORAGE_CONNECTION_STRING="AccountKey=s3cret")
+        assert "has no AccountName and AccountKey" in fault
+        assert "s3cret" not in fault
+
+    def test_the_name_of_an_account_is_checked(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        (fault,) = faults(monkeypatch, PAT_STORAGE_ACCOUNT="My-Account")
+        assert fault.endswith("Example: PAT_STORAGE_ACCOUNT=stpatwarden")
+
+
+class TestOps:
+    def test_an_address_is_checked(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        (fault,) = faults(monkeypatch, PAT_OPS_ADDRESS="ops")
+        assert "'ops' is not a mail address" in fault
+
+    @pytest.mark.parametrize("text", ["0 5 * * *", "daily"])
+    def test_a_schedule_has_six_fields(self, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+        (fault,) = faults(monkeypatch, PAT_SCAN_SCHEDULE=text)
+        assert "six fields" in fault
+
+
 class TestLoadSettings:
     def test_all_faults_are_said_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
         said = faults(
