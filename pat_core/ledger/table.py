@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -66,13 +66,27 @@ class TableStore:
         check_transaction(changes)
         with _explained(table):
             client = await self._table(table)
-            written = await client.submit_transaction([_operation(change) for change in changes])
+            written = await _submit(client, [_operation(change) for change in changes])
         return [str(metadata.get("etag", "")) for metadata in written]
 
     async def _table(self, name: str) -> TableClient:
         if name not in self._tables:
             self._tables[name] = await self._service.create_table_if_not_exists(name)
         return self._tables[name]
+
+
+async def _submit(client: TableClient, operations: list[_Operation]) -> list[Mapping[str, Any]]:
+    """Make one change by a call of its own, which costs a third of a transaction."""
+    if len(operations) == 1:
+        verb, entity, how = operations[0]
+        if verb is TransactionOperation.CREATE:
+            return [await client.create_entity(entity)]
+        if verb is TransactionOperation.UPDATE:
+            return [await client.update_entity(entity, **how)]
+        if verb is TransactionOperation.UPSERT:
+            return [await client.upsert_entity(entity, **how)]
+    # The call that deletes one says nothing where there was none.
+    return await client.submit_transaction(operations)
 
 
 def _row(partition: str, entity: TableEntity) -> Row:

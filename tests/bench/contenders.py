@@ -10,7 +10,8 @@ import asyncio
 import json
 import os
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import aiohttp
@@ -23,6 +24,8 @@ from pat_core.bootstrap import Services, sharing
 from pat_core.local.host import Host
 from pat_core.local.memory_queues import MemoryQueues
 from pat_core.model import Organization
+from pat_core.ports import Store
+from pat_core.rows import Change
 from pat_core.run_log import RunLog
 from pat_core.settings import Settings
 from tests.bench.server import ORGANIZATION
@@ -30,6 +33,22 @@ from tests.bench.server import ORGANIZATION
 AUTHORIZATION = {"Authorization": "Basic Ong=", "Accept": "application/json"}
 USERS = "_apis/graph/users?subjectTypes=aad,msa&api-version=7.1-preview.1"
 TOKENS = "_apis/tokenadmin/personalaccesstokens/{}?isPublic=false&api-version=7.1-preview.1"
+
+
+ROWS: Counter[str] = Counter()
+"""How many rows of each table the last whole scan wrote, and how many tokens it saw."""
+
+
+class Counted:
+    """A store that counts the rows that are written."""
+
+    def __init__(self, inner: Store) -> None:
+        self._inner = inner
+        self.rows, self.row = inner.rows, inner.row
+
+    async def write(self, table: str, changes: Sequence[Change]) -> list[str]:
+        ROWS[table] += len(changes)
+        return await self._inner.write(table, changes)
 
 
 def one_at_a_time(address: str, _: int) -> int:
@@ -150,12 +169,14 @@ def whole_scan(address: str, concurrency: int) -> int:
             queues = MemoryQueues()
             shared = Services(settings)
             shared.queues = queues
+            shared.store = Counted(shared.store)
             async with sharing(shared):
                 host = Host(app, queues, shared.clock)
                 await host.fire("plan_scan")
                 await host.drain()
                 (report,) = await RunLog(shared.store, shared.clock).recent(ORGANIZATION)
             assert report.complete, report
+            ROWS["tokens"] = report.coverage.tokens
             return report.coverage.users
 
     return asyncio.run(run())

@@ -9,12 +9,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from urllib.parse import parse_qs, urlsplit
 
 from pat_core.local.simulator import USERS_PAGE, graph_user, session_token
-from pat_core.local.world import World, people
+from pat_core.local.world import Person, World, people
+from pat_core.model import Token
 
 ORGANIZATION = "contoso-demo"
 LOCATIONS = json.dumps(
@@ -39,8 +41,9 @@ LOCATIONS = json.dumps(
 class Answers:
     """The reply to each path, kept once it was made while there is room."""
 
-    def __init__(self, world: World, most_kept: int) -> None:
+    def __init__(self, world: World, most_kept: int, each: int) -> None:
         self._world = world
+        self._each = each
         self._most_kept = most_kept
         self._kept: dict[str, bytes] = {}
         self._calls = 0
@@ -73,9 +76,15 @@ class Answers:
 
     def _tokens(self, descriptor: str) -> bytes:
         person = self._world.find(descriptor)
-        tokens = self._world.tokens(person) if person else ()
+        tokens = self._owned(person) if person else ()
         value = [session_token(token) for token in tokens]
         return _http(json.dumps({"value": value, "continuationToken": None}).encode())
+
+    def _owned(self, person: Person) -> Sequence[Token]:
+        if self._each < 0:
+            return self._world.tokens(person)
+        draw = self._world._draw(2, person.number)
+        return [self._world._token(draw, person.number, index) for index in range(self._each)]
 
 
 class Protocol(asyncio.Protocol):
@@ -117,10 +126,11 @@ async def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--users", type=int, required=True)
     parser.add_argument("--latency", type=float, default=0.0)
+    parser.add_argument("--each", type=int, default=-1)
     parser.add_argument("--keep", type=int, default=20_000)
     asked = parser.parse_args()
     world = World(datetime.now(UTC), asked.users)
-    answers = Answers(world, asked.keep)
+    answers = Answers(world, asked.keep, asked.each)
     for person in people(world, 0, asked.keep):
         answers.to("GET", f"/{person.descriptor}")
     server = await asyncio.get_running_loop().create_server(
