@@ -36,13 +36,12 @@ class _Wanted(BaseModel):
 
 
 async def order_runs(runner: Runner, body: bytes) -> tuple[Answer, list[str]]:
-    """202 with the run's id and the messages that order it, or 400 with the reason.
-
-    Raises LedgerError.
-    """
+    """202 with the run's id and the messages that order it; 400 or 503 with the reason."""
     try:
         wanted = _Wanted.model_validate_json(body) if body.strip() else _Wanted()
         run_id, messages = await runner.plan(wanted.organizations)
+    except LedgerError as fault:
+        return _away(fault), []
     except (ValidationError, BadMessage) as fault:
         reason = fault.cause if isinstance(fault, BadMessage) else "The body cannot be read."
         return Answer(HTTPStatus.BAD_REQUEST, {"error": f"{reason} {_NAMED}"}), []
@@ -51,9 +50,12 @@ async def order_runs(runner: Runner, body: bytes) -> tuple[Answer, list[str]]:
 
 
 async def run_answer(watch: Watch, run_id: str) -> Answer:
-    """200 with how far a run is, or 404. Raises LedgerError."""
+    """200 with how far a run is, 404, or 503 with the reason."""
     log = RunLog(watch.store, watch.clock)
-    reports = [await log.report(each.name, run_id) for each in watch.organizations]
+    try:
+        reports = [await log.report(each.name, run_id) for each in watch.organizations]
+    except LedgerError as fault:
+        return _away(fault)
     found = [_progress(report) for report in reports if report]
     if not found:
         return Answer(HTTPStatus.NOT_FOUND, {"error": "There is no such run."})
@@ -70,6 +72,10 @@ async def health_answer(make: Callable[[], Watch]) -> Answer:
     except LedgerError:
         return _unhealthy({"ledger": "unavailable"})
     return Answer(HTTPStatus.OK if healthy else HTTPStatus.SERVICE_UNAVAILABLE, body)
+
+
+def _away(fault: LedgerError) -> Answer:
+    return Answer(HTTPStatus.SERVICE_UNAVAILABLE, {"error": str(fault)}, {"Retry-After": "60"})
 
 
 def _unhealthy(why: dict[str, object]) -> Answer:

@@ -60,9 +60,9 @@ class Runner:
         """
         now = self.scanner.clock()
         run_id = f"{key_time(now)}-{uuid4().hex[:6]}"
-        chosen = [self._organization(name).name for name in names]
+        chosen = [self._organization(name) for name in names] or self.organizations
         messages = []
-        for name in chosen or [each.name for each in self.organizations]:
+        for name in dict.fromkeys(each.name for each in chosen):
             await self._put(run_row(RunReport(name, run_id, now)))
             messages.append(ListOrder(run_id=run_id, organization=name).to_json())
         _LOG.info("run.planned", extra={"run_id": run_id, "organizations": len(messages)})

@@ -10,10 +10,11 @@ from typing import Final
 
 from pat_core import __version__
 from pat_core.delivered import DELIVERIES, Delivered, read_delivered
+from pat_core.errors import QueueUnavailable
 from pat_core.messages import ORGANIZATIONS, POISON, USERS
 from pat_core.model import Organization
 from pat_core.outbox import BY_URGENCY
-from pat_core.ports import Clock, Queues, Store
+from pat_core.ports import Clock, Queues, Store, Waiting
 from pat_core.rows import OUTBOX, RUNS, key_time
 from pat_core.run_log import RunLog
 from pat_core.summary import OVERDUE, OrganizationSummary, Summary
@@ -33,8 +34,13 @@ class Watch:
     windows: Sequence[int]
 
     async def summarize(self, queues: Queues) -> Summary:
-        """The state of the service now. Raises LedgerError, QueueUnavailable."""
-        poison = {name: await queues.waiting(name) for name in POISON_QUEUES}
+        """The state of the service now. Raises LedgerError."""
+        poison, fault = dict[str, Waiting](), ""
+        try:
+            poison = {name: await queues.waiting(name) for name in POISON_QUEUES}
+        except QueueUnavailable as error:
+            # What the ledger says is worth telling all the same.
+            fault = str(error)
         return Summary(
             self.clock(),
             self.windows,
@@ -43,6 +49,7 @@ class Watch:
             await self.waiting(),
             {name: [_subject(each) for each in found.first] for name, found in poison.items()},
             sum(found.count for found in poison.values()),
+            fault,
         )
 
     async def health(self) -> tuple[bool, dict[str, object]]:

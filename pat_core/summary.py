@@ -39,7 +39,8 @@ class Summary:
     """The state of the service at one moment.
 
     `delivered` is what left in the last 24 hours, `waiting` how many owners are still to be told,
-    `poison` what stands in each poison queue, with the first few messages' subjects.
+    `poison` what the first few messages in each poison queue are about, `poisoned` how many there
+    are, and `queues_fault` why that is not known.
     """
 
     now: datetime
@@ -49,6 +50,7 @@ class Summary:
     waiting: int = 0
     poison: Mapping[str, Sequence[str]] = field(default_factory=dict)
     poisoned: int = 0
+    queues_fault: str = ""
 
     @property
     def troubles(self) -> tuple[str, ...]:
@@ -103,6 +105,8 @@ class Summary:
                 yield trouble
         if self.poisoned:
             yield f"{counted(self.poisoned, 'message')} given up: see the poison queues."
+        if self.queues_fault:
+            yield self.queues_fault
         if self.delivered.failed:
             yield f"{counted(self.delivered.failed, 'mail')} could not be sent."
 

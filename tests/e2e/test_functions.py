@@ -14,11 +14,13 @@ from starlette.applications import Starlette
 
 from function_app import app
 from pat_core import __version__, bootstrap
+from pat_core.errors import QueueUnavailable
 from pat_core.ledger.sqlite import SqliteStore
 from pat_core.local.host import Host
 from pat_core.local.memory_queues import MemoryQueues
 from pat_core.local.serving import serving
 from pat_core.messages import ORGANIZATIONS
+from pat_core.ports import Waiting
 from tests.builders import ANA, a_token
 from tests.fakes import FakeTime
 from tests.service import Service
@@ -77,6 +79,19 @@ class TestScanNow:
         assert says in answer.json()["error"]
         assert "Example:" in answer.json()["error"]
         assert (await service.memory.waiting(ORGANIZATIONS)).count == 0
+
+    async def test_an_organization_that_is_named_twice_is_scanned_once(
+        self, service: Service
+    ) -> None:
+        async with service.host() as host, reached(host) as http:
+            await http.post("/runs", json={"organizations": ["contoso", "Contoso"]})
+        assert (await service.memory.waiting(ORGANIZATIONS)).count == 1
+
+    async def test_a_ledger_that_is_away_is_said(self, service: Service) -> None:
+        async with service.host(Away(service.store, 9)) as host, reached(host) as http:
+            answers = [await http.post("/runs"), await http.get("/runs/x")]
+        assert [each.status_code for each in answers] == [503, 503]
+        assert {each.json()["error"] for each in answers} == {"The ledger is away."}
 
     async def test_a_run_that_never_was_is_not_found(self, service: Service) -> None:
         async with service.host() as host, reached(host) as http:
@@ -174,3 +189,16 @@ class TestSummarize:
             await host.fire("summarize")
         (summary,) = told
         assert summary == await service.summary()
+
+    async def test_queues_that_are_away_are_said_and_the_rest_is_told(
+        self, service: Service
+    ) -> None:
+        class Silent(MemoryQueues):
+            async def waiting(self, queue: str) -> Waiting:
+                raise QueueUnavailable("The queue is away.", remedy="Check it.")
+
+        await service.scan()
+        service.memory = Silent()
+        summary = await service.summary()
+        assert summary.troubles == ("The queue is away. Check it.",)
+        assert summary.organizations[0].complete_at

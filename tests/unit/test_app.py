@@ -49,6 +49,43 @@ class TestHandlers:
         assert done.stdout.strip() == "[]"
 
 
+class TestDeployed:
+    def test_what_is_left_out_is_not_needed(self, tmp_path: Path) -> None:
+        ignored = (ROOT / ".funcignore").read_text(encoding="utf-8").splitlines()
+        left_out = [ROOT / line.rstrip("/") for line in ignored if line.startswith("pat_core/")]
+        assert ROOT / "pat_core" / "local" in left_out
+        for path in [ROOT / "function_app.py", *(ROOT / "pat_core").rglob("*")]:
+            if path.is_file() and not any(path.is_relative_to(each) for each in left_out):
+                there = tmp_path / path.relative_to(ROOT)
+                there.parent.mkdir(parents=True, exist_ok=True)
+                there.write_bytes(path.read_bytes())
+        script = (
+            "import asyncio, function_app\n"
+            "from pat_core.bootstrap import services\n"
+            "from pat_core.channels.render import Renderer\n"
+            "async def go():\n"
+            "    async with services() as all_of_them:\n"
+            "        all_of_them.runner, all_of_them.queues, all_of_them.watch\n"
+            "asyncio.run(go())\n"
+            "print(function_app.__file__)"
+        )
+        settings = {
+            "PAT_ORGANIZATIONS": "contoso",
+            "PAT_STORAGE_ACCOUNT": "stpatwarden",
+            "PATH": "",
+        }
+        done = subprocess.run(  # noqa: S603 - our own words
+            [sys.executable, "-c", script],
+            cwd=tmp_path,
+            env=settings,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith(str(tmp_path))
+
+
 class TestHostJson:
     def test_the_local_host_works_as_azure_will(self) -> None:
         queues = read("host.json")["extensions"]["queues"]

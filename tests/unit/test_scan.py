@@ -76,6 +76,13 @@ class TestTheLifeOfOneToken:
         service.time.now += timedelta(days=27)
         assert await service.run() == [(ANA.address, "ci", 3)]
 
+    async def test_a_clock_that_is_an_hour_off_tells_nothing_twice(self, service: Service) -> None:
+        service.owns(ANA, token("ci", 30 - 0.5 / 24))
+        assert await service.run() == [(ANA.address, "ci", 30)]
+        for hours in (-1, 2, -1, 1):
+            service.time.now += timedelta(hours=hours)
+            assert await service.run() == []
+
     async def test_a_revoked_token_is_recorded_and_never_notified(self, service: Service) -> None:
         service.owns(ANA, token("ci", 5, is_valid=False))
         assert await service.run() == []
