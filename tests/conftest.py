@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
+from tests.azurite import azurite
 from tests.fakes import FakeTime
 
 
@@ -15,3 +18,10 @@ def anyio_backend() -> str:
 @pytest.fixture
 def time() -> FakeTime:
     return FakeTime()
+
+
+@pytest.fixture(scope="session")
+def connection_string(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """How to reach an Azurite of this test run's own."""
+    with azurite(tmp_path_factory.mktemp("azurite")) as found:
+        yield found

@@ -20,7 +20,6 @@ from pat_core.bootstrap import system_clock
 from pat_core.local.serving import serving
 from pat_core.local.simulator import Simulator, create_app
 from pat_core.local.world import World
-from tests.azurite import azurite
 
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT.parent / "shared" / "tools" / "minihost.py"
@@ -70,10 +69,9 @@ def minihost() -> ModuleType:
 
 
 @pytest.fixture(scope="module")
-def worker(minihost: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+def worker(minihost: ModuleType, connection_string: str) -> Iterator[Worker]:
     simulator = Simulator(World(system_clock(), users=130, organization="contoso"), secret=SECRET)
     with (
-        azurite(tmp_path_factory.mktemp("azurite")) as connection_string,
         start_blocking_portal() as portal,
         portal.wrap_async_context_manager(serving(create_app(simulator))) as address,
         QueueServiceClient.from_connection_string(connection_string) as queues,
