@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from pat_core.delivery import Sender
 from pat_core.errors import SettingsError
@@ -22,11 +22,15 @@ from pat_core.summarize import Watch
 
 if TYPE_CHECKING:
     import httpx
+    from azure.data.tables.aio import TableServiceClient
     from azure.identity.aio import DefaultAzureCredential
+    from azure.storage.queue.aio import QueueServiceClient
 
     from pat_core.azure_devops.client import Client
     from pat_core.azure_devops.credential import Credential
     from pat_core.runs import Runner
+
+StorageClient = TypeVar("StorageClient", "TableServiceClient", "QueueServiceClient")
 
 
 def system_clock() -> datetime:
@@ -68,16 +72,7 @@ class Services:
 
         from pat_core.ledger.table import TableStore
 
-        text, account = self._connection_string, self.settings.storage_account
-        service = (
-            TableServiceClient.from_connection_string(text)
-            if text
-            else TableServiceClient(
-                f"https://{account}.table.core.windows.net", credential=self._identity
-            )
-        )
-        self._closing.push_async_callback(service.close)
-        return TableStore(service)
+        return TableStore(self._connected(TableServiceClient, "table"))
 
     @cached_property
     def queues(self) -> Queues:
@@ -88,16 +83,7 @@ class Services:
 
         from pat_core.queues import StorageQueues
 
-        text, account = self._connection_string, self.settings.storage_account
-        service = (
-            QueueServiceClient.from_connection_string(text)
-            if text
-            else QueueServiceClient(
-                f"https://{account}.queue.core.windows.net", credential=self._identity
-            )
-        )
-        self._closing.push_async_callback(service.close)
-        return StorageQueues(service)
+        return StorageQueues(self._connected(QueueServiceClient, "queue"))
 
     @cached_property
     def azure_devops(self) -> Client:
@@ -145,14 +131,20 @@ class Services:
         """Close every connection that was opened."""
         await self._closing.aclose()
 
-    @property
-    def _connection_string(self) -> str:
-        given = self.settings.storage_connection_string
-        return given.get_secret_value() if given else ""
+    def _connected(self, kind: type[StorageClient], service: str) -> StorageClient:
+        """A client of the storage account, closed at the end."""
+        given, account = self.settings.storage_connection_string, self.settings.storage_account
+        client = (
+            kind.from_connection_string(given.get_secret_value())
+            if given
+            else kind(f"https://{account}.{service}.core.windows.net", credential=self._identity)
+        )
+        self._closing.push_async_callback(client.close)
+        return client
 
     @property
     def _has_storage(self) -> bool:
-        return bool(self.settings.storage_account or self._connection_string)
+        return bool(self.settings.storage_account or self.settings.storage_connection_string)
 
     @cached_property
     def _identity(self) -> DefaultAzureCredential:

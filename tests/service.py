@@ -6,6 +6,9 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+import httpx
+from starlette.applications import Starlette
+
 from function_app import app
 from pat_core.bootstrap import Services, sharing
 from pat_core.delivered import Delivered
@@ -14,6 +17,7 @@ from pat_core.expiry import DEFAULT_WINDOWS_DAYS
 from pat_core.ledger.sqlite import SqliteStore
 from pat_core.local.host import Host
 from pat_core.local.memory_queues import MemoryQueues
+from pat_core.local.serving import serving
 from pat_core.model import Organization, Owner, Token
 from pat_core.ports import Queues, Store
 from pat_core.rows import RUNS
@@ -94,3 +98,11 @@ class Service:
 
     async def keys(self, table: str, partition: str) -> list[str]:
         return [row.key async for row in self.store.rows(table, partition)]
+
+
+@asynccontextmanager
+async def reached(host: Host) -> AsyncIterator[httpx.AsyncClient]:
+    """A client that calls the HTTP functions of a host over loopback."""
+    async with serving(Starlette(routes=host.routes())) as address:
+        async with httpx.AsyncClient(base_url=address) as http:
+            yield http

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
-import httpx
 import pytest
-from starlette.applications import Starlette
 
 from function_app import app
 from pat_core import __version__, bootstrap
@@ -18,12 +15,11 @@ from pat_core.errors import QueueUnavailable
 from pat_core.ledger.sqlite import SqliteStore
 from pat_core.local.host import Host
 from pat_core.local.memory_queues import MemoryQueues
-from pat_core.local.serving import serving
 from pat_core.messages import ORGANIZATIONS
 from pat_core.ports import Waiting
 from tests.builders import ANA, a_token
 from tests.fakes import FakeTime
-from tests.service import Service
+from tests.service import Service, reached
 from tests.unit.test_nothing_is_lost import Away
 
 pytestmark = pytest.mark.anyio
@@ -36,13 +32,6 @@ def service(tmp_path: Path, time: FakeTime) -> Iterator[Service]:
     made.owns(ANA, a_token("ci", 5))
     yield made
     store.close()
-
-
-@asynccontextmanager
-async def reached(host: Host) -> AsyncIterator[httpx.AsyncClient]:
-    async with serving(Starlette(routes=host.routes())) as address:
-        async with httpx.AsyncClient(base_url=address) as http:
-            yield http
 
 
 class TestScanNow:

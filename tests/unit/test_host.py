@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import azure.functions as func
-import httpx
 import pytest
-from starlette.applications import Starlette
 
 from pat_core.errors import SettingsError
 from pat_core.local.host import Host
 from pat_core.local.memory_queues import MemoryQueues
-from pat_core.local.serving import serving
 from tests.fakes import FakeTime
+from tests.service import reached
 
 pytestmark = pytest.mark.anyio
 app = func.FunctionApp()
@@ -94,13 +90,6 @@ class TestQueue:
         assert called.count(("works", "bad")) == 5
         assert called.count(("works", "good")) == 1
         assert [type(each) for each in host.failures] == [ZeroDivisionError]
-
-
-@asynccontextmanager
-async def reached(host: Host) -> AsyncIterator[httpx.AsyncClient]:
-    async with serving(Starlette(routes=host.routes())) as address:
-        async with httpx.AsyncClient(base_url=address) as http:
-            yield http
 
 
 class TestRoutes:
