@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from pat_core.delivery import Sender
+from pat_core.delivery import Outlet, Sender
 from pat_core.errors import SettingsError
-from pat_core.ports import Channel, Clock, OpsChannel, Queues, Store
+from pat_core.ports import Clock, OpsChannel, Queues, Store
 from pat_core.settings import Settings, load_settings, sentence
 from pat_core.summarize import Watch
 
@@ -48,12 +48,13 @@ def clock_from(start: datetime) -> Clock:
 class Services:
     """What the functions share, each made when it is first asked for and kept for the process.
 
-    `channel` and `ops` are None where nothing is set up to send by.
+    `outlets` are the channels to owners by name, the first to be tried first; `ops` is None where
+    nothing is set up to reach ops by.
     """
 
     settings: Settings
     clock: Clock = system_clock
-    channel: Channel | None = None
+    outlets: Mapping[str, Outlet] = field(default_factory=dict)
     ops: OpsChannel | None = None
 
     def __post_init__(self) -> None:
@@ -122,7 +123,10 @@ class Services:
     @cached_property
     def sender(self) -> Sender | None:
         """What empties the outbox, or None where there is no channel."""
-        return Sender(self.store, self.channel, self.clock) if self.channel else None
+        if not self.outlets:
+            return None
+        most_a_day = self.settings.max_mails_per_address_per_day
+        return Sender(self.store, self.outlets, self.clock, most_a_day)
 
     async def __aenter__(self) -> Self:
         return self

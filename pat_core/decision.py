@@ -31,13 +31,15 @@ class Decision:
     """What one owner's tokens come to.
 
     `changes` are groups that belong into one transaction each; `notices` are newly due and can
-    be sent; `unreachable` are due and can't; `windows` counts the tokens in each window.
+    be sent; `unreachable` are due and can't, for the `reason`; `windows` counts the tokens in each
+    window.
     """
 
     changes: tuple[tuple[Change, ...], ...] = ()
     notices: tuple[Notice, ...] = ()
     unreachable: tuple[Notice, ...] = ()
     windows: Mapping[int, int] = field(default_factory=Counter)
+    reason: str = ""
 
 
 def due_notices(
@@ -91,6 +93,7 @@ def decide(
         () if unreachable else tuple(due),
         tuple(due) if unreachable else (),
         _inventory(seen, now, windows),
+        unreachable,
     )
 
 

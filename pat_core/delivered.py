@@ -17,12 +17,16 @@ DELIVERIES: Final = "deliveries|"
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """Digests sent, failed, and held by another sender just now; notices that were sent."""
+    """Digests sent, failed, waiting for their time, and held by another sender just now.
+
+    `notices` counts those that were sent.
+    """
 
     sent: int = 0
     failed: int = 0
     held: int = 0
     notices: int = 0
+    waiting: int = 0
     failures: tuple[str, ...] = ()
 
     def __add__(self, other: Delivered) -> Delivered:
@@ -31,6 +35,7 @@ class Delivered:
             self.failed + other.failed,
             self.held + other.held,
             self.notices + other.notices,
+            self.waiting + other.waiting,
             (self.failures + other.failures)[:MOST_FAILURES],
         )
 
@@ -42,6 +47,7 @@ def delivered_row(delivered: Delivered, now: datetime) -> Row:
         "failed": delivered.failed,
         "held": delivered.held,
         "notices": delivered.notices,
+        "waiting": delivered.waiting,
         "failures": json.dumps(delivered.failures),
     }
     return Row(DELIVERIES, key_time(now), values)
@@ -49,7 +55,7 @@ def delivered_row(delivered: Delivered, now: datetime) -> Row:
 
 def read_delivered(row: Row) -> Delivered:
     """What a row says was delivered."""
-    counts = (int(str(row.values[name])) for name in ("sent", "failed", "held", "notices"))
-    sent, failed, held, notices = counts
+    names = ("sent", "failed", "held", "notices", "waiting")
+    sent, failed, held, notices, waiting = (int(str(row.values[name])) for name in names)
     failures = tuple(json.loads(str(row.values["failures"])))
-    return Delivered(sent, failed, held, notices, failures)
+    return Delivered(sent, failed, held, notices, waiting, failures)

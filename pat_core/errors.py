@@ -17,7 +17,10 @@ PatWardenError
 │   ├── Conflict             somebody else changed the row first
 │   ├── LedgerTooNew         written by a newer version
 │   └── LedgerUnavailable    cannot be read or written
-└── ChannelError             a digest could not be handed to its channel
+└── ChannelError             a digest could not be handed over, or nobody knows whether it was
+    ├── AddressRefused       this address will never be reached this way
+    ├── ChannelBusy          the provider asked to wait; the digest was not taken
+    └── ChannelMisconfigured nothing can leave this way until somebody mends it
 """
 
 from __future__ import annotations
@@ -148,9 +151,27 @@ class LedgerUnavailable(LedgerError):
 
 
 class ChannelError(PatWardenError):
-    """A digest could not be handed to its channel; it stays in the outbox."""
+    """A digest may or may not have been taken by its channel; it stays in the outbox."""
 
     permanent = False
+
+
+class AddressRefused(ChannelError):
+    """This address will never be reached through this channel."""
+
+    permanent = True
+
+
+class ChannelBusy(ChannelError):
+    """The provider asked to wait for so many `seconds`; the digest was not taken."""
+
+    def __init__(self, cause: str, *, remedy: str = "", seconds: float = 60.0) -> None:
+        super().__init__(cause, remedy=remedy)
+        self.seconds = seconds
+
+
+class ChannelMisconfigured(ChannelError):
+    """Nothing can leave through this channel until somebody mends it; the digest waits."""
 
 
 def restored(kind: str, cause: str, remedy: str) -> PatWardenError:

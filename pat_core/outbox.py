@@ -6,28 +6,35 @@ that points to nothing is possible and harmless; the owner's partition is the tr
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from pat_core.model import Notice, Owner
-from pat_core.rows import Change, Row, Verb, key_time, short_hash
+from pat_core.rows import Change, Row, Value, Verb, key_time, short_hash
 
 BY_URGENCY: Final = "due"
 """The partition of all hints, the soonest expiry first."""
 OWNER: Final = "owner|"
 """How the keys of a recipient's owners begin."""
+SENT: Final = "sent|"
+"""How the partitions of what was handed over begin: one for each operation id."""
+UNSENT: Final = "unsent"
+"""The partition of owners whom nobody could tell, for ops."""
 LEASE: Final = "lease"
 """The key of the row that one sender at a time holds for a recipient."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """Someone who may have something due, and the row that says so."""
+    """Someone who may have something due, the channel it waits for, and the row that says so."""
 
     recipient: str
     owner: Owner
     row: Row
+    channel: str = ""
 
 
 def by_recipient(recipient: str) -> str:
@@ -35,10 +42,11 @@ def by_recipient(recipient: str) -> str:
     return f"to|{short_hash(recipient)}"
 
 
-def hints(owner: Owner, notices: Sequence[Notice]) -> tuple[Change, ...]:
+def hints(owner: Owner, notices: Sequence[Notice], channel: str = "") -> tuple[Change, ...]:
     """The rows that lead a sender to these notices, each in a partition of its own.
 
-    The one by recipient comes first: a sender that follows the one by urgency needs it.
+    The one by recipient comes first: a sender that follows the one by urgency needs it. `channel`
+    is "" for the first one there is.
     """
     soonest = min(notice.expires_at for notice in notices)
     owner_hash = short_hash(owner.partition)
@@ -48,10 +56,10 @@ def hints(owner: Owner, notices: Sequence[Notice]) -> tuple[Change, ...]:
         "subject_descriptor": owner.subject_descriptor,
         "display_name": owner.display_name,
     }
-    urgency = "|".join((key_time(soonest), short_hash(owner.address), owner_hash))
+    urgency = "|".join((key_time(soonest), short_hash(owner.address), owner_hash, channel))
     return (
         Change(Verb.PUT, Row(by_recipient(owner.address), f"{OWNER}{owner_hash}", values)),
-        Change(Verb.PUT, Row(BY_URGENCY, urgency, values)),
+        Change(Verb.PUT, Row(BY_URGENCY, urgency, values | {"channel": channel})),
     )
 
 
@@ -64,4 +72,45 @@ def read_hint(row: Row) -> Hint:
         get.get("display_name", ""),
         get["recipient"],
     )
-    return Hint(get["recipient"], owner, row)
+    return Hint(get["recipient"], owner, row, get.get("channel", ""))
+
+
+def unsent_row(owner: Owner, why: str, now: datetime) -> Row:
+    """The row that tells ops of an owner whom nobody could tell; one for each owner."""
+    values: dict[str, Value] = {
+        "organization": owner.organization,
+        "subject_descriptor": owner.subject_descriptor,
+        "display_name": owner.display_name,
+        "address": owner.address,
+        "reason": why,
+        "since": now,
+    }
+    return Row(UNSENT, short_hash(owner.partition), values)
+
+
+def read_unsent(row: Row) -> tuple[Owner, str]:
+    """The owner whom nobody could tell, and why."""
+    get = {name: str(value) for name, value in row.values.items()}
+    owner = Owner(
+        get["organization"],
+        get["subject_descriptor"],
+        get.get("display_name", ""),
+        get.get("address", ""),
+    )
+    return owner, get["reason"]
+
+
+def sent_row(operation_id: str, recipient: str, channel: str, owners: Sequence[Owner]) -> Row:
+    """The row by which a delivery report finds what was sent under an operation id."""
+    found = [[owner.organization, owner.subject_descriptor] for owner in dict.fromkeys(owners)]
+    values = {"recipient": recipient, "channel": channel, "owners": json.dumps(found)}
+    return Row(f"{SENT}{operation_id}", "sent", values)
+
+
+def read_sent(row: Row) -> tuple[str, tuple[Owner, ...]]:
+    """The channel that something was sent through, and whose notices it held."""
+    recipient = str(row.values["recipient"])
+    owners = json.loads(str(row.values["owners"]))
+    return str(row.values["channel"]), tuple(
+        Owner(organization, descriptor, address=recipient) for organization, descriptor in owners
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 from typing import Protocol
 
 from pat_core.model import Digest, Organization, TokenReading, UserPage
@@ -88,14 +89,27 @@ class AzureDevOps(Directory, TokenReader, Protocol):
     """What a scan reads."""
 
 
+class Outcome(Enum):
+    """What a provider knows of an operation id. Unknown does not mean that it was not sent."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
 class Channel(Protocol):
     """One way to reach an owner."""
 
     async def send(self, digest: Digest, *, operation_id: str, claimed_at: datetime) -> None:
         """Hand one digest over; the same `operation_id` and `claimed_at` again does no harm.
 
-        Raises ChannelError; its `permanent` says whether trying again helps.
+        Raises AddressRefused, ChannelBusy or ChannelMisconfigured where it was surely not taken,
+        another ChannelError where nobody knows.
         """
+        ...
+
+    async def outcome(self, operation_id: str) -> Outcome:
+        """What became of what was handed over under that id. Raises ChannelError."""
         ...
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
@@ -12,17 +12,27 @@ from pat_core.expiry import effective_expiry
 from pat_core.model import Notice, Owner, Standing, Token
 from pat_core.rows import Row, key_time
 
+MOST_ATTEMPTS: Final = 6
+"""How often one channel is tried before the next."""
+FIRST_REST: Final = timedelta(minutes=5)
+LONGEST_REST: Final = timedelta(hours=4)
 _TOKEN_KEY: Final = "token|"  # noqa: S105 - the kind of a row
 _NOTICE_KEY: Final = "notice|"
 
 
 class NoticeState(StrEnum):
-    """Where a notice stands: the first three are open, the others are settled."""
+    """Where a notice stands.
+
+    Pending and claimed ones are still to be sent; unreachable and unsent ones are for ops, until
+    their owner can be reached; the others are settled.
+    """
 
     PENDING = "pending"
     CLAIMED = "claimed"
     UNREACHABLE = "unreachable"
+    UNSENT = "unsent"
     ACCEPTED = "accepted"
+    DELIVERED = "delivered"
     NOT_NEEDED = "not needed"
 
 
@@ -38,7 +48,11 @@ class TokenRecord:
 
 @dataclass(frozen=True, slots=True)
 class NoticeRecord:
-    """A notice that was due: to whom it goes, how far it came, and why if nowhere."""
+    """A notice that was due: to whom it goes, how far it came, and why if nowhere.
+
+    `channel` is "" for the first one there is; `attempts` counts those that failed there, and
+    until `retry_at` it rests.
+    """
 
     authorization_id: str
     valid_to: datetime
@@ -50,6 +64,9 @@ class NoticeRecord:
     operation_id: str = ""
     claimed_at: datetime | None = None
     settled_at: datetime | None = None
+    channel: str = ""
+    attempts: int = 0
+    retry_at: datetime | None = None
     version: str = field(default="", compare=False)
 
     @property
@@ -115,6 +132,9 @@ def notice_row(partition: str, record: NoticeRecord) -> Row:
         "operation_id": record.operation_id,
         "claimed_at": record.claimed_at,
         "settled_at": record.settled_at,
+        "channel": record.channel,
+        "attempts": record.attempts,
+        "retry_at": record.retry_at,
     }
     return _row(partition, record.key, values, record.version)
 
@@ -146,6 +166,29 @@ def is_still_due(record: NoticeRecord, account: Account) -> bool:
 def settled(record: NoticeRecord, state: NoticeState, now: datetime, why: str = "") -> NoticeRecord:
     """The record once nothing more is to be done about it."""
     return replace(record, state=state, settled_at=now, reason=why)
+
+
+def claimed(record: NoticeRecord, operation_id: str, claimed_at: datetime) -> NoticeRecord:
+    """The record while it is being sent under that operation id."""
+    return replace(
+        record, state=NoticeState.CLAIMED, operation_id=operation_id, claimed_at=claimed_at
+    )
+
+
+def released(record: NoticeRecord, why: str = "") -> NoticeRecord:
+    """The record of what was surely not sent: it may go in another digest."""
+    return replace(record, state=NoticeState.PENDING, operation_id="", claimed_at=None, reason=why)
+
+
+def resting(record: NoticeRecord, why: str, now: datetime) -> NoticeRecord:
+    """The record of what failed and may be tried again: it keeps its claim, and rests."""
+    rest = min(FIRST_REST * 2**record.attempts, LONGEST_REST)
+    return replace(record, attempts=record.attempts + 1, retry_at=now + rest, reason=why)
+
+
+def moved_on(record: NoticeRecord, channel: str, why: str) -> NoticeRecord:
+    """The record of what another channel is to try."""
+    return replace(released(record, why), channel=channel, attempts=0, retry_at=None)
 
 
 def _notice_key(authorization_id: str, valid_to: datetime, window: int) -> str:
@@ -190,5 +233,8 @@ def _read_notice(row: Row) -> NoticeRecord:
         operation_id=get.get("operation_id", ""),
         claimed_at=get.get("claimed_at"),
         settled_at=get.get("settled_at"),
+        channel=get.get("channel", ""),
+        attempts=get.get("attempts", 0),
+        retry_at=get.get("retry_at"),
         version=row.version,
     )

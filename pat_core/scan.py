@@ -24,10 +24,10 @@ from pat_core.errors import (
     Throttled,
 )
 from pat_core.model import Organization, Owner, TokenReading
-from pat_core.outbox import hints
+from pat_core.outbox import hints, unsent_row
 from pat_core.ports import AzureDevOps, Clock, Store
 from pat_core.records import read_account
-from pat_core.rows import OUTBOX, OWNERS, transactions
+from pat_core.rows import OUTBOX, OWNERS, Change, Verb, transactions
 
 _TRIES: Final = 3
 
@@ -130,6 +130,9 @@ class Scanner:
         if decision.notices:
             for hint in hints(owner, decision.notices):
                 await self.store.write(OUTBOX, [hint])
+        if decision.unreachable:
+            why = decision.reason
+            await self.store.write(OUTBOX, [Change(Verb.PUT, unsent_row(owner, why, self.clock()))])
         for changes in transactions(decision.changes):
             await self.store.write(OWNERS, changes)
 

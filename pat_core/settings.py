@@ -28,6 +28,7 @@ EXAMPLES: Final = {
     "storage_account": "stpatwarden",
     "storage_connection_string": "UseDevelopmentStorage=true",
     "ops_address": "ops@contoso.com",
+    "max_mails_per_address_per_day": "3",
     "scan_schedule": "0 0 5 * * *",
     "send_schedule": "0 */5 * * * *",
     "summary_schedule": "0 0 7 * * *",
@@ -123,6 +124,7 @@ class Settings(BaseSettings):
     storage_account: str = Field(default="", pattern=_ACCOUNT)
     storage_connection_string: ConnectionString | None = None
     ops_address: Address = ""
+    max_mails_per_address_per_day: int = Field(default=3, ge=1, le=100)
     scan_schedule: Schedule = EXAMPLES["scan_schedule"]
     send_schedule: Schedule = EXAMPLES["send_schedule"]
     summary_schedule: Schedule = EXAMPLES["summary_schedule"]

@@ -14,12 +14,13 @@ from typing import Final
 
 from pat_core.bootstrap import Services, sharing
 from pat_core.delivered import DELIVERIES, Delivered, read_delivered
+from pat_core.delivery import Outlet
 from pat_core.errors import ExitStatus, PatWardenError
 from pat_core.ledger.sqlite import SqliteStore
 from pat_core.local.host import Host
 from pat_core.local.memory_queues import MemoryQueues
 from pat_core.model import Digest
-from pat_core.ports import Channel, Clock, Store
+from pat_core.ports import Channel, Clock, Outcome, Store
 from pat_core.rows import RUNS, key_time
 from pat_core.run_log import RunLog
 from pat_core.run_records import RunReport
@@ -79,6 +80,10 @@ class NotedChannel:
             await self.inner.send(digest, operation_id=operation_id, claimed_at=claimed_at)
         self.survey.note(digest)
 
+    async def outcome(self, operation_id: str) -> Outcome:
+        """What became of an earlier try."""
+        return await self.inner.outcome(operation_id) if self.inner else Outcome.UNKNOWN
+
 
 async def survey(
     settings: Settings,
@@ -99,7 +104,7 @@ async def survey(
     # The client has tried often enough by itself; nobody at a desk waits for five times that.
     queues = MemoryQueues(most_dequeued=1)
     async with _ledger(settings.local_dir, copied=channel is None) as store:
-        shared = Services(settings, clock, channel=NotedChannel(result, channel))
+        shared = Services(settings, clock, {"outbox": Outlet(NotedChannel(result, channel))})
         shared.store, shared.queues = store, queues
         async with sharing(shared):
             host = Host(app, queues, clock)

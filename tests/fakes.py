@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from pat_core.errors import AzureDevOpsError
 from pat_core.model import Digest, Organization, Owner, Token, TokenReading, UserPage
+from pat_core.ports import Outcome
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 
@@ -142,6 +143,8 @@ class FakeChannel:
     calls: list[tuple[str, str, datetime]] = field(default_factory=list)
     fails: Exception | None = None
     after_sending: Exception | None = None
+    knows: Outcome | Exception = Outcome.UNKNOWN
+    asked: list[str] = field(default_factory=list)
 
     async def send(self, digest: Digest, *, operation_id: str, claimed_at: datetime) -> None:
         self.calls.append((digest.recipient, operation_id, claimed_at))
@@ -150,6 +153,12 @@ class FakeChannel:
         self.sent.setdefault(operation_id, digest)
         if self.after_sending:
             raise self.after_sending
+
+    async def outcome(self, operation_id: str) -> Outcome:
+        self.asked.append(operation_id)
+        if isinstance(self.knows, Exception):
+            raise self.knows
+        return self.knows
 
     def told(self) -> list[tuple[str, str, int]]:
         """Who was told of which token in which window."""

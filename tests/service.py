@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from function_app import app
 from pat_core.bootstrap import Services, sharing
 from pat_core.delivered import Delivered
-from pat_core.delivery import Sender
+from pat_core.delivery import Outlet, Sender
 from pat_core.expiry import DEFAULT_WINDOWS_DAYS
 from pat_core.ledger.sqlite import SqliteStore
 from pat_core.local.host import Host
@@ -45,6 +45,10 @@ class Service:
     def __post_init__(self) -> None:
         self.channel = FakeChannel(self.time.clock)
 
+    @property
+    def outlets(self) -> dict[str, Outlet]:
+        return {"outbox": Outlet(self.channel)}
+
     def owns(self, owner: Owner, *tokens: Token) -> None:
         if owner not in self.azure_devops.users:
             self.azure_devops.users.append(owner)
@@ -56,7 +60,7 @@ class Service:
     ) -> AsyncIterator[Host]:
         """The functions, over this ledger and these queues or over what stands in front of them."""
         settings = Settings(organizations=tuple(self.organizations))
-        shared = Services(settings, self.time.clock, channel=self.channel)
+        shared = Services(settings, self.time.clock, self.outlets)
         shared.store = store or self.store
         shared.queues = queues or self.memory
         shared.azure_devops = self.azure_devops  # type: ignore[assignment] # a stand-in
@@ -87,7 +91,7 @@ class Service:
         return await watch.summarize(self.memory)
 
     async def send(self, store: Store | None = None) -> Delivered:
-        return await Sender(store or self.store, self.channel, self.time.clock).send_due()
+        return await Sender(store or self.store, self.outlets, self.time.clock, 100).send_due()
 
     async def run(self) -> list[tuple[str, str, int]]:
         """Scan and send; gives what was told that had not been told before."""

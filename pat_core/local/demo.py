@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 
 from pat_core.bootstrap import Services, clock_from, sharing, system_clock
 from pat_core.channels.render import Renderer
+from pat_core.delivery import Outlet
 from pat_core.errors import SettingsError
 from pat_core.local.azurite import DEVELOPMENT, AzuriteQueues, check_azurite
 from pat_core.local.host import Host, Source
@@ -77,7 +78,7 @@ async def serve(
         _source(embedded) as source,
     ):
         channel = outbox_channel(settings)
-        shared = Services(embedded, channel=channel, ops=channel)
+        shared = Services(embedded, outlets={"outbox": Outlet(channel)}, ops=channel)
         shared.queues = source
         async with sharing(shared):
             host = Host(app, source, system_clock, _schedules(settings))

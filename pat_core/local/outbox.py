@@ -16,9 +16,9 @@ from typing import Any, Final
 from uuid import uuid4
 
 from pat_core.channels.render import Mail, Renderer
-from pat_core.errors import ChannelError
+from pat_core.errors import ChannelMisconfigured
 from pat_core.model import EXPIRED, Digest, Notice
-from pat_core.ports import Clock
+from pat_core.ports import Clock, Outcome
 from pat_core.rows import key_time, short_hash
 from pat_core.summary import Summary
 
@@ -44,13 +44,18 @@ class OutboxChannel:
         self._clock = clock
 
     async def send(self, digest: Digest, *, operation_id: str, claimed_at: datetime) -> None:
-        """Write one mail. Raises ChannelError where the folder can't be written to."""
+        """Write one mail. Raises ChannelMisconfigured where the folder can't be written to."""
         mail = self._renderer.render(digest, self._clock())
         notices = [_about(notice) for notice in digest.notices]
         self._leave(mail, digest.recipient, operation_id, claimed_at, notices)
 
+    async def outcome(self, operation_id: str) -> Outcome:
+        """Unknown: the same digest again is the same file, so that nobody needs to know."""
+        del operation_id
+        return Outcome.UNKNOWN
+
     async def report(self, summary: Summary) -> None:
-        """Write the mail of a summary. Raises ChannelError where the folder can't be written to."""
+        """Write the mail of a summary. Raises ChannelMisconfigured as above."""
         mail = self._renderer.summary(summary)
         self._leave(mail, self._ops_address, str(uuid4()), summary.now, [])
 
@@ -76,7 +81,7 @@ class OutboxChannel:
             # Last, so that a mail that is there has all that belongs to it.
             self._write(f"{name}.eml", message.as_bytes(policy=SMTP))
         except OSError as fault:
-            raise ChannelError(
+            raise ChannelMisconfigured(
                 f"The outbox {self._folder} cannot be written: {fault.strerror}.",
                 remedy="Check that the folder can be written to and that the disk has room; "
                 "PAT_LOCAL_DIR names another folder.",

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from function_app import app
 from pat_core.bootstrap import Services, sharing, system_clock
+from pat_core.delivery import Outlet
 from pat_core.local.azurite import AzuriteQueues
 from pat_core.local.demo import outbox_channel
 from pat_core.local.host import Host
@@ -39,7 +40,7 @@ async def test_a_second_run_on_it_sends_no_second_mail(
             storage_connection_string=SecretStr(connection_string),
             local_dir=tmp_path,
         )
-        shared = Services(settings, channel=outbox_channel(settings))
+        shared = Services(settings, outlets={"outbox": Outlet(outbox_channel(settings))})
         shared.queues = queues = AzuriteQueues(service)
         sent = []
         async with sharing(shared):

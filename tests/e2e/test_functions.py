@@ -157,7 +157,7 @@ class TestSendDigests:
     ) -> None:
         await service.scan()
         async with service.host() as host:
-            bootstrap.services().channel = None
+            bootstrap.services().outlets = {}
             with caplog.at_level(logging.WARNING):
                 await host.fire("send_digests")
         assert "digest.no_channel" in caplog.messages

@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[2]
 PURE = {
     "pat_core",
     "address",
+    "allowance",
     "coverage",
     "decision",
     "delivered",
@@ -26,7 +27,7 @@ PURE = {
     "summary",
 }
 PORTS = {"ports"}
-FLOWS = {"answers", "delivery", "doctor", "run_log", "runs", "scan", "summarize"}
+FLOWS = {"answers", "delivery", "doctor", "run_log", "runs", "scan", "summarize", "taps"}
 ADAPTERS = {"azure_devops", "channels", "ledger", "queues"}
 BOOTSTRAP = {"bootstrap", "settings"}
 TOP = {"__main__", "cli", "console", "local", "survey", "function_app"}

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from pat_core.delivered import Delivered
-from pat_core.delivery import LEASE_FOR, Sender
+from pat_core.delivery import LEASE_FOR, Outlet, Sender
 from pat_core.errors import (
     BrokenReply,
     ChannelError,
+    ChannelMisconfigured,
     NotPermitted,
     OwnerGone,
     PatWardenError,
@@ -259,10 +260,10 @@ class TestChannelFails:
     async def test_what_could_not_be_sent_waits(self, service: Service) -> None:
         service.owns(ANA, token("a", 5))
         await service.scan()
-        service.channel.fails = ChannelError("The disk is full.", remedy="Make room.")
-        assert await service.send() == Delivered(
-            failed=1, failures=("The disk is full. Make room.",)
-        )
+        full = ChannelMisconfigured("The disk is full.", remedy="Make room.")
+        service.channel.fails = full
+        said = f"ana@contoso.example: {full}"
+        assert await service.send() == Delivered(failed=1, failures=(said,))
         service.channel.fails = None
         assert await service.send() == Delivered(sent=1, notices=1)
         assert await service.send() == Delivered()
@@ -277,6 +278,10 @@ class TestChannelFails:
         assert (await service.send()).failed == 2
 
 
+def sender(service: Service, channel: FakeChannel) -> Sender:
+    return Sender(service.store, {"outbox": Outlet(channel)}, service.time.clock)
+
+
 class TestTwoSenders:
     async def test_one_holds_a_recipient_at_a_time(self, service: Service) -> None:
         service.owns(ANA, token("a", 5))
@@ -288,11 +293,11 @@ class TestTwoSenders:
             """Lets another sender try while this one is sending."""
 
             async def send(self, digest, *, operation_id: str, claimed_at: datetime) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001 - as inner
-                outcome = await Sender(service.store, other, service.time.clock).send_due()
+                outcome = await sender(service, other).send_due()
                 assert outcome == Delivered(held=1)
                 await super().send(digest, operation_id=operation_id, claimed_at=claimed_at)
 
         channel = Meanwhile(service.time.clock)
-        outcome = await Sender(service.store, channel, service.time.clock).send_due()
+        outcome = await sender(service, channel).send_due()
         assert outcome == Delivered(sent=1, notices=1)
         assert other.calls == []
