@@ -8,7 +8,7 @@ from typing import Final
 
 from pat_core.ports import Clock, Store
 from pat_core.rows import RUNS, Change, Row, Verb, key_time
-from pat_core.run_records import RunReport, read_run, run_partition, run_row, with_steps
+from pat_core.run_records import PAGES, RunReport, Steps, read_run, run_partition, run_row
 
 LOOK_BACK: Final = timedelta(days=40)
 """How far back the last complete run is looked for."""
@@ -44,8 +44,14 @@ class RunLog:
         known = read_run(row)
         if known.finished and known.complete:
             return known
-        partition = run_partition(known.organization, known.run_id)
-        report = with_steps(known, [each async for each in self.store.rows(RUNS, partition)])
+        steps, partition = Steps(known), run_partition(known.organization, known.run_id)
+        async for each in self.store.rows(RUNS, partition, after=PAGES):
+            steps.add(each)
+        async for each in self.store.rows(RUNS, partition):
+            if each.key.startswith(PAGES):
+                break
+            steps.add(each)
+        report = steps.report()
         if report.finished and not known.finished:
             await self.store.write(RUNS, [Change(Verb.PUT, run_row(report))])
         return report

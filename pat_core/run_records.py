@@ -7,7 +7,7 @@ name: a batch that comes twice, or one of a page that was listed twice, counts o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
@@ -19,8 +19,8 @@ from pat_core.model import UserPage
 from pat_core.rows import Row, Value
 
 ERROR_KEY: Final = "error"
-_PAGE: Final = "page|"
-_BATCH: Final = "batch|"
+PAGES: Final = "page|"
+"""How the keys of a run's pages begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,50 +121,58 @@ def read_error(row: Row) -> PatWardenError:
     return restored(kind, cause, remedy)
 
 
-def with_steps(run: RunReport, rows: Iterable[Row]) -> RunReport:
-    """The run as the rows of its own partition show it.
+@dataclass(slots=True)
+class Steps:
+    """Sums up a run's pages and batches as they are read, and keeps none of them.
 
-    An error that did not keep the run from its end is over, unless it was a permanent one.
+    Pages are to be added first, then the rest in order of keys: a batch that was put back comes
+    after the one whose rest it is.
     """
-    by_key = {row.key: row.values for row in rows}
-    pages = [values for key, values in by_key.items() if key.startswith(_PAGE)]
-    named = [key for page in pages for key in str(page["batches"]).split()]
-    batches = dict(_scanned(named, by_key))
-    done = [values for values in batches.values() if values is not None]
-    coverage = Coverage()
-    for values in done:
-        coverage += read_coverage(values)
-    report = replace(
-        run,
-        coverage=coverage,
-        users=sum(_number(page["users"]) for page in pages),
-        listed=_all_listed(pages),
-        batches=len(batches),
-        done=len(done),
-        ended_at=max((_time(values["ended_at"]) for values in done), default=run.started_at),
-    )
-    if ERROR_KEY in by_key:
-        error = read_error(Row("", ERROR_KEY, by_key[ERROR_KEY]))
-        if error.permanent or not report.finished:
-            return replace(report, error=error)
-    return report
 
+    run: RunReport
+    _named: set[str] = field(default_factory=set)
+    _pages: dict[int, bool] = field(default_factory=dict)
+    _users: int = 0
+    _coverage: Coverage = field(default_factory=Coverage)
+    _done: int = 0
+    _ended_at: datetime | None = None
+    _error: PatWardenError | None = None
 
-def _scanned(
-    named: Iterable[str], by_key: Mapping[str, Mapping[str, Value]]
-) -> Iterator[tuple[str, Mapping[str, Value] | None]]:
-    """Every batch that is named, the rests that were put back among them; None: not scanned yet."""
-    for first in named:
-        key = first
-        while key:
-            values = by_key.get(key)
-            yield key, values
-            key = str(values.get("rest", "")) if values else ""
+    def add(self, row: Row) -> None:
+        """Count one row of the run's partition."""
+        if row.key.startswith(PAGES):
+            self._named.update(str(row.values["batches"]).split())
+            self._pages[_number(row.values["page"])] = bool(row.values["last"])
+            self._users += _number(row.values["users"])
+        elif row.key == ERROR_KEY:
+            self._error = read_error(row)
+        elif row.key in self._named:
+            self._named.update(str(row.values.get("rest", "")).split())
+            self._coverage += read_coverage(row.values)
+            self._done += 1
+            ended_at = _time(row.values["ended_at"])
+            self._ended_at = max(ended_at, self._ended_at or ended_at)
 
+    def report(self) -> RunReport:
+        """The run as its steps show it.
 
-def _all_listed(pages: Iterable[Mapping[str, Value]]) -> bool:
-    numbers = {_number(page["page"]): page["last"] for page in pages}
-    return any(last and len(numbers) == number for number, last in numbers.items())
+        An error that did not keep the run from its end is over, unless it was a permanent one.
+        """
+        report = replace(
+            self.run,
+            coverage=self._coverage,
+            users=self._users,
+            listed=self._all_listed(),
+            batches=len(self._named),
+            done=self._done,
+            ended_at=self._ended_at or self.run.started_at,
+        )
+        if self._error and (self._error.permanent or not report.finished):
+            return replace(report, error=self._error)
+        return report
+
+    def _all_listed(self) -> bool:
+        return any(last and len(self._pages) == number for number, last in self._pages.items())
 
 
 def _number(value: Value) -> int:
