@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from pat_core.expiry import effective_expiry
+from pat_core.expiry import EXPIRED_NOTICE_FOR, effective_expiry
 from pat_core.model import Notice, Owner, Standing, Token
 from pat_core.rows import Row, key_time
 
@@ -161,6 +161,17 @@ def is_still_due(record: NoticeRecord, account: Account) -> bool:
     standing = known.standing
     same = known.token.valid_to == record.valid_to and standing.notified_window == record.window
     return same and not standing.lets_expire
+
+
+def is_still_untold(record: NoticeRecord, account: Account, now: datetime) -> bool:
+    """True while ops should know that nobody could tell the owner of this."""
+    known = account.tokens.get(record.authorization_id)
+    if record.state not in (NoticeState.UNSENT, NoticeState.UNREACHABLE) or known is None:
+        return False
+    token = known.token
+    over = now - effective_expiry(token) > EXPIRED_NOTICE_FOR
+    changed = known.gone_at is not None or token.valid_to != record.valid_to
+    return token.is_valid and not changed and not over
 
 
 def settled(record: NoticeRecord, state: NoticeState, now: datetime, why: str = "") -> NoticeRecord:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 from pat_core import __version__
 from pat_core.delivered import DELIVERIES, Delivered, read_delivered
-from pat_core.errors import QueueUnavailable
+from pat_core.errors import Conflict, QueueUnavailable
 from pat_core.messages import ORGANIZATIONS, POISON, USERS
 from pat_core.model import Organization
-from pat_core.outbox import BY_URGENCY
+from pat_core.outbox import BY_URGENCY, UNSENT, read_unsent
 from pat_core.ports import Clock, Queues, Store, Waiting
-from pat_core.rows import OUTBOX, RUNS, key_time
+from pat_core.records import is_still_untold, read_account
+from pat_core.rows import OUTBOX, OWNERS, RUNS, Change, Verb, key_time
 from pat_core.run_log import RunLog
 from pat_core.summary import OVERDUE, OrganizationSummary, Summary
 
@@ -50,6 +52,7 @@ class Watch:
             {name: [_subject(each) for each in found.first] for name, found in poison.items()},
             sum(found.count for found in poison.values()),
             fault,
+            tuple([untold async for untold in self._untold()]),
         )
 
     async def health(self) -> tuple[bool, dict[str, object]]:
@@ -84,6 +87,21 @@ class Watch:
         return OrganizationSummary(
             organization.name, runs[0] if runs else None, next(complete, None)
         )
+
+    async def _untold(self) -> AsyncIterator[str]:
+        """A sentence for each owner whom nobody could tell; whoever was told since is forgotten."""
+        now = self.clock()
+        async for row in self.store.rows(OUTBOX, UNSENT):
+            owner, why = read_unsent(row)
+            rows = [each async for each in self.store.rows(OWNERS, owner.partition)]
+            account = read_account(rows)
+            if any(is_still_untold(each, account, now) for each in account.notices.values()):
+                name = owner.display_name or owner.subject_descriptor
+                where = ", ".join(each for each in (owner.organization, owner.address) if each)
+                yield f"{name} ({where}): {why}"
+                continue
+            with suppress(Conflict):
+                await self.store.write(OUTBOX, [Change(Verb.DELETE, row)])
 
     async def _delivered(self) -> Delivered:
         since = key_time(self.clock() - _DAY)

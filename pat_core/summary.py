@@ -40,7 +40,7 @@ class Summary:
 
     `delivered` is what left in the last 24 hours, `waiting` how many owners are still to be told,
     `poison` what the first few messages in each poison queue are about, `poisoned` how many there
-    are, and `queues_fault` why that is not known.
+    are, and `queues_fault` why that is not known. `unsent` says of whom nobody could tell, and why.
     """
 
     now: datetime
@@ -51,6 +51,7 @@ class Summary:
     poison: Mapping[str, Sequence[str]] = field(default_factory=dict)
     poisoned: int = 0
     queues_fault: str = ""
+    unsent: Sequence[str] = ()
 
     @property
     def troubles(self) -> tuple[str, ...]:
@@ -61,7 +62,9 @@ class Summary:
     def subject(self) -> str:
         """The subject of the mail, one line."""
         if self.troubles:
-            return f"[PAT Warden] Incomplete: {shown_name(self.troubles[0], _LONGEST)}"
+            incomplete = any(each.trouble(self.now) for each in self.organizations)
+            label = "Incomplete" if incomplete else "To do"
+            return f"[PAT Warden] {label}: {shown_name(self.troubles[0], _LONGEST)}"
         users = sum(each.run.coverage.users for each in self.organizations if each.run)
         return f"[PAT Warden] Complete: {counted(users, 'user')} scanned"
 
@@ -107,8 +110,8 @@ class Summary:
             yield f"{counted(self.poisoned, 'message')} given up: see the poison queues."
         if self.queues_fault:
             yield self.queues_fault
-        if self.delivered.failed:
-            yield f"{counted(self.delivered.failed, 'mail')} could not be sent."
+        if self.unsent:
+            yield f"{counted(len(self.unsent), 'owner')} could not be told."
 
 
 def counted(count: int, noun: str) -> str:

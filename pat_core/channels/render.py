@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template, select
 
 from pat_core.digest import date_and_time, distance, shown_name, subject
 from pat_core.expiry import GLOBAL_PATS_END
-from pat_core.model import Digest, Notice
+from pat_core.model import MOST_LISTED, Digest, Notice
 from pat_core.scopes import in_words
 from pat_core.summary import Summary
 
@@ -83,6 +83,8 @@ class Renderer:
             ],
             "sent": summary.sent,
             "failures": summary.delivered.failures,
+            "unsent": summary.unsent[:MOST_LISTED],
+            "more_unsent": max(0, len(summary.unsent) - MOST_LISTED),
             "poison": [(queue, each) for queue, found in summary.poison.items() for each in found],
         }
         html = self._inliner.inline(self._template("summary.html").render(words))

@@ -74,11 +74,13 @@ class TestTroubles:
         assert says in mail.text
 
     def test_what_was_given_up_or_not_sent_is_said(self) -> None:
-        found = summary(poisoned=2, delivered=Delivered(failed=1))
+        found = summary(poisoned=2, unsent=("Ana: Suppressed.",))
         assert found.troubles == (
             "2 messages given up: see the poison queues.",
-            "1 mail could not be sent.",
+            "1 owner could not be told.",
         )
+        assert "Ana: Suppressed." in Renderer().summary(found).text
+        assert "Ana: Suppressed." in Renderer().summary(found).html
 
 
 class TestMail:
