@@ -43,7 +43,7 @@ async def send_digests(timer: func.TimerRequest) -> None:
     """Send what stands in the outbox, most urgent first."""
     sender = services().sender
     if sender is None:
-        _LOG.warning("digest.no_channel")
+        _LOG.warning("digest.not_sent", extra={"dry_run": services().settings.dry_run})
         return
     delivered = await sender.send_due()
     _LOG.info("digest.sent", extra={"sent": delivered.sent, "failed": delivered.failed})

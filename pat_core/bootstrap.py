@@ -9,7 +9,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from pat_core.azure_devops.client import Client
     from pat_core.azure_devops.credential import Credential
+    from pat_core.channels.email import EmailChannel
     from pat_core.runs import Runner
 
 StorageClient = TypeVar("StorageClient", "TableServiceClient", "QueueServiceClient")
@@ -48,14 +49,12 @@ def clock_from(start: datetime) -> Clock:
 class Services:
     """What the functions share, each made when it is first asked for and kept for the process.
 
-    `outlets` are the channels to owners by name, the first to be tried first; `ops` is None where
-    nothing is set up to reach ops by.
+    `given` are channels to use instead of those that the settings name.
     """
 
     settings: Settings
     clock: Clock = system_clock
-    outlets: Mapping[str, Outlet] = field(default_factory=dict)
-    ops: OpsChannel | None = None
+    given: Mapping[str, Outlet] | None = None
 
     def __post_init__(self) -> None:
         self._closing = AsyncExitStack()
@@ -118,12 +117,57 @@ class Services:
     def watch(self) -> Watch:
         """What looks at the ledger and the queues."""
         windows = self.settings.windows_days
-        return Watch(self.store, self.clock, self.settings.organizations, windows)
+        return Watch(
+            self.store,
+            self.clock,
+            self.settings.organizations,
+            windows,
+            dry_run=self.settings.dry_run,
+        )
+
+    @cached_property
+    def email(self) -> EmailChannel | None:
+        """The channel that sends mails, or None where none is set up."""
+        settings, secret = self.settings, self.settings.email_connection_string
+        if not settings.email_sender or not (settings.email_endpoint or secret):
+            return None
+        from azure.communication.email.aio import EmailClient
+
+        from pat_core.channels.email import EmailChannel
+        from pat_core.channels.render import Renderer
+
+        client = (
+            EmailClient.from_connection_string(secret.get_secret_value())
+            if secret
+            else EmailClient(settings.email_endpoint, self._identity)
+        )
+        self._closing.push_async_callback(client.close)
+        return EmailChannel(
+            client,
+            Renderer(settings.public_url),
+            self.clock,
+            sender=settings.email_sender,
+            reply_to=settings.email_reply_to,
+            ops_address=settings.ops_address,
+            with_calendar=settings.email_calendar,
+        )
+
+    @cached_property
+    def outlets(self) -> Mapping[str, Outlet]:
+        """The channels to owners by name, the first to be tried first."""
+        if self.given is not None:
+            return self.given
+        return {"email": Outlet(self.email, self.settings.email_allowance)} if self.email else {}
+
+    @cached_property
+    def ops(self) -> OpsChannel | None:
+        """The channel to those who run the service, or None where none is set up."""
+        return self.email if self.settings.ops_address else None
 
     @cached_property
     def sender(self) -> Sender | None:
-        """What empties the outbox, or None where there is no channel."""
-        if not self.outlets:
+        """What empties the outbox, or None where there is no channel or nothing is to be sent."""
+        if self.settings.dry_run or not self.outlets:
             return None
         most_a_day = self.settings.max_mails_per_address_per_day
         return Sender(self.store, self.outlets, self.clock, most_a_day)

@@ -206,23 +206,21 @@ class _Visit:
             except ChannelError as fault:
                 return await self._failed(channel, fault, parcel, unsent=False)
             if known is Outcome.ACCEPTED:
-                await self._settle(parcel, NoticeState.ACCEPTED)
-                return Delivered(sent=1, notices=len(parcel))
+                return await self._accepted(parcel)
             if known is Outcome.REFUSED:
                 dropped = AddressRefused("The provider dropped the message.")
                 return await self._failed(channel, dropped, parcel, unsent=True)
-        if not await self._may_leave(channel):
+        # Another try is no other mail, so that the cap for each address holds only the first.
+        has_room = operation or await self.taps.has_room(self.recipient)
+        if not has_room or not await self._may_leave(channel):
             return Delivered(waiting=1)
         return await self._hand_over(channel, operation, parcel)
 
     async def _may_leave(self, channel: str) -> bool:
-        if not await self.taps.has_room(self.recipient):
-            return False
-        if await self.taps.take(channel, self.sender.outlets[channel].allowance) > 0:
+        wait = await self.taps.take(channel, self.sender.outlets[channel].allowance)
+        if wait > 0:
             self.shut.add(channel)
-            return False
-        await self.taps.count(self.recipient)
-        return True
+        return wait == 0
 
     async def _hand_over(self, channel: str, operation: str, parcel: Parcel) -> Delivered:
         digest = compose((item.notice for item in parcel if item.notice), self.recipient)
@@ -238,8 +236,12 @@ class _Visit:
             )
         except ChannelError as fault:
             return await self._failed(channel, fault, mine, unsent=first_try)
-        await self._settle(mine, NoticeState.ACCEPTED)
-        return Delivered(sent=1, notices=len(digest.notices))
+        return await self._accepted(mine)
+
+    async def _accepted(self, parcel: Parcel) -> Delivered:
+        await self.taps.count(self.recipient)
+        await self._settle(parcel, NoticeState.ACCEPTED)
+        return Delivered(sent=1, notices=len(parcel))
 
     async def _failed(
         self, channel: str, fault: ChannelError, parcel: Parcel, *, unsent: bool

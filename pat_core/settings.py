@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, TypeAdap
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from pat_core.address import usable_address
+from pat_core.allowance import Allowance
 from pat_core.errors import SettingsError
 from pat_core.expiry import DEFAULT_WINDOWS_DAYS
 from pat_core.model import Organization
@@ -28,6 +29,14 @@ EXAMPLES: Final = {
     "storage_account": "stpatwarden",
     "storage_connection_string": "UseDevelopmentStorage=true",
     "ops_address": "ops@contoso.com",
+    "email_endpoint": "https://acs-pat-warden.communication.azure.com",
+    "email_connection_string": "endpoint=https://acs-pat-warden.communication.azure.com/;accesskey=",
+    "email_sender": "pat-warden@contoso.com",
+    "email_reply_to": "devops@contoso.com",
+    "email_calendar": "true",
+    "email_per_minute": "30",
+    "email_per_hour": "100",
+    "dry_run": "false",
     "max_mails_per_address_per_day": "3",
     "scan_schedule": "0 0 5 * * *",
     "send_schedule": "0 */5 * * * *",
@@ -97,6 +106,15 @@ def check_connection_string(text: SecretStr) -> SecretStr:
     return text
 
 
+def check_email_connection_string(text: SecretStr) -> SecretStr:
+    """The connection string of a mail service. Raises ValueError, without its content."""
+    names = {part.partition("=")[0].lower() for part in text.get_secret_value().split(";")}
+    if not {"endpoint", "accesskey"} <= names:
+        raise ValueError("it has no endpoint and accesskey")
+    return text
+
+
+EmailConnectionString = Annotated[SecretStr, AfterValidator(check_email_connection_string)]
 ConnectionString = Annotated[SecretStr, AfterValidator(check_connection_string)]
 Url = Annotated[str, BeforeValidator(parse_url)]
 Address = Annotated[str, BeforeValidator(parse_address)]
@@ -124,10 +142,28 @@ class Settings(BaseSettings):
     storage_account: str = Field(default="", pattern=_ACCOUNT)
     storage_connection_string: ConnectionString | None = None
     ops_address: Address = ""
+    email_endpoint: Url = ""
+    email_connection_string: EmailConnectionString | None = None
+    email_sender: Address = ""
+    email_reply_to: Address = ""
+    email_calendar: bool = True
+    email_per_minute: int | None = Field(default=None, ge=1, le=3000)
+    email_per_hour: int | None = Field(default=None, ge=1, le=3000)
     max_mails_per_address_per_day: int = Field(default=3, ge=1, le=100)
+    dry_run: bool = False
     scan_schedule: Schedule = EXAMPLES["scan_schedule"]
     send_schedule: Schedule = EXAMPLES["send_schedule"]
     summary_schedule: Schedule = EXAMPLES["summary_schedule"]
+
+    @property
+    def email_allowance(self) -> Allowance:
+        """What the provider allows: less for a domain that Azure manages, which can't be raised.
+
+        Source: service limits of Azure Communication Services Email.
+        """
+        managed = self.email_sender.endswith(".azurecomm.net")
+        per_minute, per_hour = (5, 10) if managed else (30, 100)
+        return Allowance(self.email_per_minute or per_minute, self.email_per_hour or per_hour)
 
 
 def load_settings(env_file: Path | None = None) -> Settings:

@@ -34,6 +34,7 @@ class Watch:
     clock: Clock
     organizations: Sequence[Organization]
     windows: Sequence[int]
+    dry_run: bool = False
 
     async def summarize(self, queues: Queues) -> Summary:
         """The state of the service now. Raises LedgerError."""
@@ -53,6 +54,7 @@ class Watch:
             sum(found.count for found in poison.values()),
             fault,
             tuple([untold async for untold in self._untold()]),
+            dry_run=self.dry_run,
         )
 
     async def health(self) -> tuple[bool, dict[str, object]]:

@@ -52,6 +52,7 @@ class Summary:
     poisoned: int = 0
     queues_fault: str = ""
     unsent: Sequence[str] = ()
+    dry_run: bool = False
 
     @property
     def troubles(self) -> tuple[str, ...]:
@@ -108,6 +109,8 @@ class Summary:
                 yield trouble
         if self.poisoned:
             yield f"{counted(self.poisoned, 'message')} given up: see the poison queues."
+        if self.dry_run:
+            yield f"Dry run, nothing is sent: {counted(self.waiting, 'owner')} would be told."
         if self.queues_fault:
             yield self.queues_fault
         if self.unsent:

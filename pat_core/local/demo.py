@@ -78,8 +78,8 @@ async def serve(
         _source(embedded) as source,
     ):
         channel = outbox_channel(settings)
-        shared = Services(embedded, outlets={"outbox": Outlet(channel)}, ops=channel)
-        shared.queues = source
+        shared = Services(embedded, given={"outbox": Outlet(channel)})
+        shared.queues, shared.ops = source, channel
         async with sharing(shared):
             host = Host(app, source, system_clock, _schedules(settings))
             routes = [*outbox_routes(settings.local_dir / "outbox"), *host.routes()]

@@ -40,7 +40,7 @@ async def test_a_second_run_on_it_sends_no_second_mail(
             storage_connection_string=SecretStr(connection_string),
             local_dir=tmp_path,
         )
-        shared = Services(settings, outlets={"outbox": Outlet(outbox_channel(settings))})
+        shared = Services(settings, given={"outbox": Outlet(outbox_channel(settings))})
         shared.queues = queues = AzuriteQueues(service)
         sent = []
         async with sharing(shared):

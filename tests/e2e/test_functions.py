@@ -157,10 +157,10 @@ class TestSendDigests:
     ) -> None:
         await service.scan()
         async with service.host() as host:
-            bootstrap.services().outlets = {}
+            bootstrap.services().given = {}
             with caplog.at_level(logging.WARNING):
                 await host.fire("send_digests")
-        assert "digest.no_channel" in caplog.messages
+        assert "digest.not_sent" in caplog.messages
         assert (await service.send()).sent == 1
 
 

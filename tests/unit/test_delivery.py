@@ -146,6 +146,18 @@ class TestAddress:
         assert len(office.email.calls) == 3
         assert len(office.email.told()) == 4
 
+    async def test_what_was_not_sent_is_not_counted(self, office: Office) -> None:
+        office.most_a_day = 1
+        await office.due(ANA)
+        for fault in (ChannelMisconfigured("x"), ChannelBusy("y", seconds=1), ChannelError("z")):
+            office.email.fails = fault
+            for _ in range(3):
+                await office.send()
+                office.later(minutes=6)
+        office.email.fails = None
+        office.later(hours=1)
+        assert (await office.send()).sent == 1
+
 
 class TestFailures:
     async def test_an_address_that_is_refused_is_told_by_the_next_channel(
