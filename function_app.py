@@ -11,6 +11,7 @@ import azure.functions as func
 from pat_core.answers import Answer, health_answer, order_runs, run_answer
 from pat_core.bootstrap import services
 from pat_core.messages import ORGANIZATIONS, USERS
+from pat_core.summarize import tell
 
 Messages = List[str]  # noqa: UP006 - said above
 STORAGE: Final = "AzureWebJobsStorage"
@@ -54,8 +55,7 @@ async def summarize(timer: func.TimerRequest) -> None:
     """Tell ops how the scans went and what is left to do."""
     summary = await services().watch.summarize(services().queues)
     _LOG.info("summary", extra={"subject": summary.subject, "waiting": summary.waiting})
-    if ops := services().ops:
-        await ops.report(summary)
+    await tell(services().ops, summary)
 
 
 @app.route("runs", methods=["POST"], trigger_arg_name="request")

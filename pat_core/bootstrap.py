@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pat_core.azure_devops.client import Client
     from pat_core.azure_devops.credential import Credential
     from pat_core.channels.email import EmailChannel
+    from pat_core.channels.teams import TeamsChannel
     from pat_core.runs import Runner
 
 StorageClient = TypeVar("StorageClient", "TableServiceClient", "QueueServiceClient")
@@ -153,16 +154,40 @@ class Services:
         )
 
     @cached_property
+    def teams(self) -> TeamsChannel | None:
+        """The channel that posts cards, or None where none is set up."""
+        if self.settings.teams_webhook_url is None:
+            return None
+        import httpx
+
+        from pat_core.channels.render import Renderer
+        from pat_core.channels.teams import TeamsChannel
+
+        http = httpx.AsyncClient(transport=http_transport(1), timeout=30)
+        self._closing.push_async_callback(http.aclose)
+        return TeamsChannel(
+            http,
+            Renderer(self.settings.public_url),
+            self.clock,
+            asyncio.sleep,
+            webhook=self.settings.teams_webhook_url,
+        )
+
+    @cached_property
     def outlets(self) -> Mapping[str, Outlet]:
         """The channels to owners by name, the first to be tried first."""
         if self.given is not None:
             return self.given
-        return {"email": Outlet(self.email, self.settings.email_allowance)} if self.email else {}
+        email = Outlet(self.email, self.settings.email_allowance) if self.email else None
+        teams = Outlet(self.teams) if self.teams else None
+        found = {"email": email, "teams": teams}
+        return {name: outlet for name, outlet in found.items() if outlet}
 
     @cached_property
-    def ops(self) -> OpsChannel | None:
-        """The channel to those who run the service, or None where none is set up."""
-        return self.email if self.settings.ops_address else None
+    def ops(self) -> Sequence[OpsChannel]:
+        """The channels to those who run the service: a mail and a card, as far as set up."""
+        mail = self.email if self.settings.ops_address else None
+        return [channel for channel in (mail, self.teams) if channel]
 
     @cached_property
     def sender(self) -> Sender | None:

@@ -36,6 +36,7 @@ EXAMPLES: Final = {
     "email_calendar": "true",
     "email_per_minute": "30",
     "email_per_hour": "100",
+    "teams_webhook_url": "the address that Teams gave, https://….logic.azure.com/…",
     "dry_run": "false",
     "max_mails_per_address_per_day": "3",
     "scan_schedule": "0 0 5 * * *",
@@ -115,6 +116,23 @@ def check_email_connection_string(text: SecretStr) -> SecretStr:
 
 
 EmailConnectionString = Annotated[SecretStr, AfterValidator(check_email_connection_string)]
+
+
+def check_webhook(url: SecretStr) -> SecretStr:
+    """The address of a Teams workflow. Raises ValueError, without the address: it is a secret."""
+    parts = urlsplit(url.get_secret_value())
+    host = parts.hostname or ""
+    if host.endswith(("webhook.office.com", "outlook.office.com")):
+        raise ValueError(
+            "it is an Office 365 connector, which Microsoft has retired; make a webhook with the "
+            "Teams template `Send webhook alerts to a channel` instead"
+        )
+    if parts.scheme != "https" and host not in _LOOPBACK:
+        raise ValueError("it is not an https address")
+    return url
+
+
+Webhook = Annotated[SecretStr, AfterValidator(check_webhook)]
 ConnectionString = Annotated[SecretStr, AfterValidator(check_connection_string)]
 Url = Annotated[str, BeforeValidator(parse_url)]
 Address = Annotated[str, BeforeValidator(parse_address)]
@@ -150,6 +168,7 @@ class Settings(BaseSettings):
     email_per_minute: int | None = Field(default=None, ge=1, le=3000)
     email_per_hour: int | None = Field(default=None, ge=1, le=3000)
     max_mails_per_address_per_day: int = Field(default=3, ge=1, le=100)
+    teams_webhook_url: Webhook | None = None
     dry_run: bool = False
     scan_schedule: Schedule = EXAMPLES["scan_schedule"]
     send_schedule: Schedule = EXAMPLES["send_schedule"]
@@ -161,7 +180,7 @@ class Settings(BaseSettings):
 
         Source: service limits of Azure Communication Services Email.
         """
-        managed = self.email_sender.endswith(".azurecomm.net")
+        managed = self.email_sender.lower().endswith(".azurecomm.net")
         per_minute, per_hour = (5, 10) if managed else (30, 100)
         return Allowance(self.email_per_minute or per_minute, self.email_per_hour or per_hour)
 

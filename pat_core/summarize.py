@@ -11,11 +11,11 @@ from typing import Final
 
 from pat_core import __version__
 from pat_core.delivered import DELIVERIES, Delivered, read_delivered
-from pat_core.errors import Conflict, QueueUnavailable
+from pat_core.errors import ChannelError, Conflict, QueueUnavailable
 from pat_core.messages import ORGANIZATIONS, POISON, USERS
 from pat_core.model import Organization
 from pat_core.outbox import BY_URGENCY, UNSENT, read_unsent
-from pat_core.ports import Clock, Queues, Store, Waiting
+from pat_core.ports import Clock, OpsChannel, Queues, Store, Waiting
 from pat_core.records import is_still_untold, read_account
 from pat_core.rows import OUTBOX, OWNERS, RUNS, Change, Verb, key_time
 from pat_core.run_log import RunLog
@@ -111,6 +111,18 @@ class Watch:
         async for row in self.store.rows(RUNS, DELIVERIES, after=since):
             total += read_delivered(row)
         return total
+
+
+async def tell(ops: Sequence[OpsChannel], summary: Summary) -> None:
+    """Hand a summary to every channel there is. Raises the last ChannelError, if any failed."""
+    failure: ChannelError | None = None
+    for channel in ops:
+        try:
+            await channel.report(summary)
+        except ChannelError as fault:
+            failure = fault
+    if failure:
+        raise failure
 
 
 def _subject(message: str) -> str:

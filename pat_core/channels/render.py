@@ -58,7 +58,7 @@ class Renderer:
         words = {
             "title": title.removeprefix("[Azure DevOps] "),
             "name": shown_name(owners.pop()) if len(owners) == 1 and all(owners) else "",
-            "rows": [self._row(notice, now) for notice in digest.listed],
+            "rows": self.rows(digest, now),
             "more": digest.more,
             "all_expired": all(notice.expires_at <= now for notice in digest.notices),
             "global_pats_end": date_and_time(GLOBAL_PATS_END),
@@ -67,6 +67,10 @@ class Renderer:
         }
         html = self._inliner.inline(self._template("digest.html").render(words))
         return Mail(title, html, self._template("digest.txt").render(words))
+
+    def rows(self, digest: Digest, now: datetime) -> list[TokenRow]:
+        """What is said of each token that is listed."""
+        return [self._row(notice, now) for notice in digest.listed]
 
     def summary(self, summary: Summary) -> Mail:
         """The mail of a summary."""

@@ -79,7 +79,7 @@ async def serve(
     ):
         channel = outbox_channel(settings)
         shared = Services(embedded, given={"outbox": Outlet(channel)})
-        shared.queues, shared.ops = source, channel
+        shared.queues, shared.ops = source, [channel]
         async with sharing(shared):
             host = Host(app, source, system_clock, _schedules(settings))
             routes = [*outbox_routes(settings.local_dir / "outbox"), *host.routes()]

@@ -174,7 +174,7 @@ class TestSummarize:
 
         await service.scan()
         async with service.host() as host:
-            bootstrap.services().ops = Ops()
+            bootstrap.services().ops = [Ops()]
             await host.fire("summarize")
         (summary,) = told
         assert summary == await service.summary()

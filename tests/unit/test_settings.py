@@ -102,6 +102,53 @@ class TestStorage:
         assert fault.endswith("Example: PAT_STORAGE_ACCOUNT=stpatwarden")
 
 
+class TestTeams:
+    @pytest.mark.parametrize(
+        ("url", "says"),
+        [
+            ("https://contoso.webhook.office.com/webhookb2/s3cret", "has retired"),
+            ("https://outlook.office.com/webhook/s3cret", "Send webhook alerts to a channel"),
+            ("http://prod.logic.azure.com/s3cret", "is not an https address"),
+            ("s3cret", "is not an https address"),
+        ],
+    )
+    def test_a_webhook_that_cannot_work_is_refused_without_its_address(
+        self, monkeypatch: pytest.MonkeyPatch, url: str, says: str
+    ) -> None:
+        (fault,) = faults(monkeypatch, PAT_TEAMS_WEBHOOK_URL=url)
+        assert says in fault
+        assert "s3cret" not in fault
+
+
+class TestEmail:
+    @pytest.mark.parametrize(
+        ("sender", "given", "allowed"),
+        [
+            ("a@contoso.com", {}, (30, 100)),
+            ("DoNotReply@x.azurecomm.net", {}, (5, 10)),
+            ("a@contoso.com", {"PAT_EMAIL_PER_HOUR": "500"}, (30, 500)),
+        ],
+    )
+    def test_the_allowance_follows_from_the_sender(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        sender: str,
+        given: dict[str, str],
+        allowed: tuple[int, int],
+    ) -> None:
+        for name, value in {"PAT_EMAIL_SENDER": sender, **given}.items():
+            monkeypatch.setenv(name, value)
+        allowance = load_settings().email_allowance
+        assert (allowance.per_minute, allowance.per_hour) == allowed
+
+    def test_a_wrong_connection_string_is_refused_without_its_content(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (fault,) = faults(monkeypatch, PAT_EMAIL_CONNECTION_STRING="accesskey=s3cret")
+        assert "has no endpoint and accesskey" in fault
+        assert "s3cret" not in fault
+
+
 class TestOps:
     def test_an_address_is_checked(self, monkeypatch: pytest.MonkeyPatch) -> None:
         (fault,) = faults(monkeypatch, PAT_OPS_ADDRESS="ops")

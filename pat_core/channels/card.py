@@ -1,0 +1,119 @@
+"""Adaptive Cards (1.5) of digests and summaries, as a Teams workflow takes them. Pure."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any, Final
+
+from pat_core.channels.render import Renderer, TokenRow
+from pat_core.digest import shown_name, subject
+from pat_core.model import Digest
+from pat_core.summary import Summary
+
+LARGEST: Final = 20_000
+"""Bytes: Teams takes 28,672 and makes a card larger before it counts."""
+_SIGNS: Final = r"\`*_{}[]()#!|~"
+_COLOURS: Final = {"now": "attention", "soon": "warning", "later": "accent"}
+_MOST_FIGURES: Final = 20
+_LONGEST_NAME: Final = 80
+
+
+def digest_card(digest: Digest, renderer: Renderer, now: datetime) -> dict[str, Any]:
+    """The message of a digest: the owner is mentioned; as many tokens as fit, then "+N more"."""
+    rows = renderer.rows(digest, now)
+    known = shown_name(digest.notices[0].owner.display_name or digest.recipient, _LONGEST_NAME)
+    # A mention has to stand in the text exactly as it stands in the entity.
+    name = "".join(each for each in known if each not in _SIGNS and each not in "<>&")
+    title = subject(digest, now).removeprefix("[Azure DevOps] ")
+    link = rows[0].link
+    for shown in range(len(rows), -1, -1):
+        body = [
+            _text(title, size="large", weight="bolder"),
+            {
+                "type": "TextBlock",
+                "text": f"<at>{name}</at>, these personal access tokens of yours need a look.",
+                "wrap": True,
+            },
+            *(_token(row) for row in rows[:shown]),
+        ]
+        if more := len(digest.notices) - shown:
+            body.append(_text(f"+{more} more", isSubtle=True))
+        message = _message(body, [{"type": "Action.OpenUrl", "title": "Open tokens", "url": link}])
+        content = message["attachments"][0]["content"]
+        mentioned = {"id": digest.recipient, "name": name}
+        mention = {"type": "mention", "text": f"<at>{name}</at>", "mentioned": mentioned}
+        content["msteams"] = {"width": "Full", "entities": [mention]}
+        # A flow that writes to the person directly takes it from here.
+        message["recipient"] = digest.recipient
+        if _size(message) <= LARGEST:
+            break
+    return message
+
+
+def summary_card(summary: Summary) -> dict[str, Any]:
+    """The message of a summary: what is wrong first, then the figures of each organization."""
+    troubles = [_text(f"- {each}") for each in summary.troubles[:_MOST_FIGURES]]
+    sections = [
+        {
+            "type": "Container",
+            "separator": True,
+            "items": [
+                _text(each.name, weight="bolder"),
+                {
+                    "type": "FactSet",
+                    "facts": [
+                        {"title": name, "value": figure} for name, figure in summary.figures(each)
+                    ],
+                },
+            ],
+        }
+        for each in summary.organizations
+    ]
+    title = _text(summary.subject.removeprefix("[PAT Warden] "), size="large", weight="bolder")
+    for shown in range(len(sections), -1, -1):
+        left = len(sections) - shown
+        rest = [_text(f"+{left} more organizations", isSubtle=True)] if left else []
+        message = _message([title, *troubles, *sections[:shown], _text(summary.sent), *rest], [])
+        if _size(message) <= LARGEST:
+            break
+    return message
+
+
+def _token(row: TokenRow) -> dict[str, Any]:
+    scope = f"{row.organization} · {row.may}"
+    return {
+        "type": "Container",
+        "separator": True,
+        "items": [
+            _text(row.name, weight="bolder"),
+            _text(f"{row.label} · {row.expires}", color=_COLOURS[row.urgency], spacing="none"),
+            _text(scope, isSubtle=True, spacing="none"),
+        ],
+    }
+
+
+def _text(text: str, **more: object) -> dict[str, Any]:
+    return {"type": "TextBlock", "text": _plain(text), "wrap": True, **more}
+
+
+def _plain(text: str) -> str:
+    """Text that a card shows as it is: it would read some signs as Markdown."""
+    return "".join(f"\\{each}" if each in _SIGNS else each for each in text)
+
+
+def _message(body: list[dict[str, Any]], actions: list[dict[str, Any]]) -> dict[str, Any]:
+    content = {
+        "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+        "type": "AdaptiveCard",
+        "version": "1.5",
+        "body": body,
+        "actions": actions,
+    }
+    kind = "application/vnd.microsoft.card.adaptive"
+    attachment = {"contentType": kind, "contentUrl": None, "content": content}
+    return {"type": "message", "attachments": [attachment]}
+
+
+def _size(message: dict[str, Any]) -> int:
+    return len(json.dumps(message).encode())
