@@ -50,6 +50,12 @@ async def send_digests(timer: func.TimerRequest) -> None:
     _LOG.info("digest.sent", extra={"sent": delivered.sent, "failed": delivered.failed})
 
 
+@app.event_grid_trigger("event")
+async def delivery_report(event: func.EventGridEvent) -> None:
+    """Mark a mail that arrived; let the next channel try where it did not."""
+    await services().reports.hear(event.get_json())
+
+
 @app.timer_trigger("timer", "%PAT_SUMMARY_SCHEDULE%", use_monitor=True)
 async def summarize(timer: func.TimerRequest) -> None:
     """Tell ops how the scans went and what is left to do."""

@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from pat_core.delivery import Outlet, Sender
+from pat_core.desk import Desk
 from pat_core.errors import SettingsError
 from pat_core.ports import Clock, OpsChannel, Queues, Store
 from pat_core.settings import Settings, load_settings, sentence
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from pat_core.azure_devops.credential import Credential
     from pat_core.channels.email import EmailChannel
     from pat_core.channels.teams import TeamsChannel
+    from pat_core.reports import Reports
     from pat_core.runs import Runner
 
 StorageClient = TypeVar("StorageClient", "TableServiceClient", "QueueServiceClient")
@@ -196,6 +198,13 @@ class Services:
             return None
         most_a_day = self.settings.max_mails_per_address_per_day
         return Sender(self.store, self.outlets, self.clock, most_a_day)
+
+    @cached_property
+    def reports(self) -> Reports:
+        """What hears whether mails arrived."""
+        from pat_core.reports import Reports
+
+        return Reports(Desk(self.store, self.clock, tuple(self.outlets) or ("email",)))
 
     async def __aenter__(self) -> Self:
         return self

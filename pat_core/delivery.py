@@ -6,7 +6,7 @@ it does not know, the same digest goes again under the same operation id, which 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import groupby
@@ -14,6 +14,7 @@ from typing import Final
 
 from pat_core.allowance import Allowance
 from pat_core.delivered import Delivered, delivered_row
+from pat_core.desk import Desk, Item, Parcel
 from pat_core.digest import compose, operation_id
 from pat_core.errors import (
     AddressRefused,
@@ -22,34 +23,25 @@ from pat_core.errors import (
     ChannelMisconfigured,
     Conflict,
 )
-from pat_core.model import Notice, Owner
+from pat_core.model import Owner
 from pat_core.outbox import (
     BY_URGENCY,
     LEASE,
     OWNER,
     Hint,
     by_recipient,
-    hints,
     read_hint,
     sent_row,
-    unsent_row,
 )
 from pat_core.ports import Channel, Clock, Outcome, Store
 from pat_core.records import (
     MOST_ATTEMPTS,
-    NoticeRecord,
     NoticeState,
-    as_notice,
     claimed,
-    is_still_due,
-    moved_on,
-    notice_row,
-    read_account,
     released,
     resting,
-    settled,
 )
-from pat_core.rows import OUTBOX, OWNERS, RUNS, Change, Row, Verb, transactions, write
+from pat_core.rows import OUTBOX, RUNS, Change, Row, Verb, write
 from pat_core.taps import Taps
 
 LEASE_FOR: Final = timedelta(minutes=5)
@@ -64,22 +56,6 @@ class Outlet:
 
     channel: Channel
     allowance: Allowance = field(default_factory=Allowance)
-
-
-@dataclass(frozen=True, slots=True)
-class _Item:
-    """One open notice: whose it is, what the ledger says of it, and what it would tell now."""
-
-    owner: Owner
-    record: NoticeRecord
-    notice: Notice | None
-
-    @property
-    def partition(self) -> str:
-        return self.owner.partition
-
-
-Parcel = Sequence[_Item]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,21 +77,16 @@ class Sender:
             if len(shut) == len(self.outlets) or self.clock() > ends:
                 break
             hint = read_hint(row)
-            if self.channel(hint.channel) not in shut:
+            if self.desk.channel(hint.channel) not in shut:
                 total += await _Visit(self, hint, shut).deliver()
         if total != Delivered():
             await self.store.write(RUNS, [Change(Verb.PUT, delivered_row(total, self.clock()))])
         return total
 
-    def channel(self, name: str) -> str:
-        """The channel of that name, or the first where there is none such."""
-        return name if name in self.outlets else next(iter(self.outlets))
-
-    def next_channel(self, name: str) -> str | None:
-        """The channel to try after that one, or None."""
-        names = list(self.outlets)
-        after = names.index(name) + 1
-        return names[after] if after < len(names) else None
+    @property
+    def desk(self) -> Desk:
+        """What reads and writes the notices."""
+        return Desk(self.store, self.clock, tuple(self.outlets))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +106,10 @@ class _Visit:
         return self.sender.store
 
     @property
+    def desk(self) -> Desk:
+        return self.sender.desk
+
+    @property
     def taps(self) -> Taps:
         return Taps(self.store, self.sender.clock, self.sender.most_a_day)
 
@@ -143,8 +118,10 @@ class _Visit:
         if lease is None:
             return Delivered(held=1)
         pointers = await self._pointers()
-        items = [item for pointer in pointers for item in await self._open_items(pointer.owner)]
-        await self._settle([item for item in items if item.notice is None], NoticeState.NOT_NEEDED)
+        items = [item for pointer in pointers for item in await self._open(pointer.owner)]
+        await self.desk.settle(
+            [item for item in items if item.notice is None], NoticeState.NOT_NEEDED
+        )
         outcome = Delivered()
         for channel, operation, parcel in self._parcels(items):
             outcome += await self._send(channel, operation, parcel)
@@ -171,26 +148,15 @@ class _Visit:
         rows = self.store.rows(OUTBOX, by_recipient(self.recipient), after=OWNER)
         return [read_hint(row) async for row in rows if row.key.startswith(OWNER)]
 
-    async def _open_items(self, owner: Owner) -> list[_Item]:
-        rows = [row async for row in self.store.rows(OWNERS, owner.partition)]
-        account = read_account(rows)
-        return [
-            _Item(
-                owner,
-                record,
-                as_notice(owner, account.tokens[record.authorization_id].token, record.window)
-                if is_still_due(record, account)
-                else None,
-            )
-            for record in account.open_notices()
-            if record.recipient == owner.address
-        ]
+    async def _open(self, owner: Owner) -> list[Item]:
+        waiting = (NoticeState.PENDING, NoticeState.CLAIMED)
+        return await self.desk.items(owner, lambda record: record.state in waiting)
 
-    def _parcels(self, items: Iterable[_Item]) -> list[tuple[str, str, list[_Item]]]:
+    def _parcels(self, items: Iterable[Item]) -> list[tuple[str, str, list[Item]]]:
         """What belongs into one digest each: what was claimed together before, then the rest."""
 
-        def belongs(item: _Item) -> tuple[str, str]:
-            return self.sender.channel(item.record.channel), item.record.operation_id
+        def belongs(item: Item) -> tuple[str, str]:
+            return self.desk.channel(item.record.channel), item.record.operation_id
 
         due = sorted((item for item in items if item.notice), key=belongs, reverse=True)
         return [(*key, list(group)) for key, group in groupby(due, belongs)]
@@ -224,12 +190,13 @@ class _Visit:
 
     async def _hand_over(self, channel: str, operation: str, parcel: Parcel) -> Delivered:
         digest = compose((item.notice for item in parcel if item.notice), self.recipient)
-        first_try, operation = not operation, operation or operation_id(digest)
+        first_try = not operation
+        operation = operation or operation_id(digest, parcel[0].record.channel)
         claimed_at = parcel[0].record.claimed_at or self.sender.clock()
         owners = [item.owner for item in parcel]
         trace = sent_row(operation, self.recipient, channel, owners)
         await self.store.write(OUTBOX, [Change(Verb.PUT, trace)])
-        mine = await self._write(parcel, lambda record: claimed(record, operation, claimed_at))
+        mine = await self.desk.write(parcel, lambda record: claimed(record, operation, claimed_at))
         try:
             await self.sender.outlets[channel].channel.send(
                 digest, operation_id=operation, claimed_at=claimed_at
@@ -240,7 +207,7 @@ class _Visit:
 
     async def _accepted(self, parcel: Parcel) -> Delivered:
         await self.taps.count(self.recipient)
-        await self._settle(parcel, NoticeState.ACCEPTED)
+        await self.desk.settle(parcel, NoticeState.ACCEPTED)
         return Delivered(sent=1, notices=len(parcel))
 
     async def _failed(
@@ -254,57 +221,15 @@ class _Visit:
         if isinstance(fault, ChannelBusy | ChannelMisconfigured):
             self.shut.add(channel)
             if unsent:
-                await self._write(parcel, lambda record: released(record, why))
+                await self.desk.write(parcel, lambda record: released(record, why))
             if isinstance(fault, ChannelBusy):
                 await self.taps.close(channel, fault.seconds)
                 return Delivered(waiting=1)
         elif fault.permanent or parcel[0].record.attempts + 1 >= MOST_ATTEMPTS:
-            await self._move_on(channel, why, parcel)
+            await self.desk.move_on(channel, why, parcel)
         else:
-            await self._write(parcel, lambda record: resting(record, why, now))
+            await self.desk.write(parcel, lambda record: resting(record, why, now))
         return Delivered(failed=1, failures=(f"{self.recipient}: {why}",))
-
-    async def _move_on(self, channel: str, why: str, parcel: Parcel) -> None:
-        """Let the next channel try, or tell ops where there is none."""
-        following = self.sender.next_channel(channel)
-        by_owner = groupby(parcel, lambda item: item.owner)
-        for owner, group in by_owner:
-            mine = list(group)
-            if following is None:
-                row = unsent_row(owner, why, self.sender.clock())
-                await self.store.write(OUTBOX, [Change(Verb.PUT, row)])
-                continue
-            notices = [item.notice for item in mine if item.notice]
-            for hint in hints(owner, notices, following):
-                await self.store.write(OUTBOX, [hint])
-        if following is None:
-            await self._settle(parcel, NoticeState.UNSENT, why)
-        else:
-            await self._write(parcel, lambda record: moved_on(record, following, why))
-
-    async def _settle(self, items: Parcel, state: NoticeState, why: str = "") -> None:
-        now = self.sender.clock()
-        await self._write(items, lambda record: settled(record, state, now, why))
-
-    async def _write(
-        self, items: Parcel, change: Callable[[NoticeRecord], NoticeRecord]
-    ) -> list[_Item]:
-        """The items as changed, in the ledger too; each owner's in transactions of their own."""
-        changed = [replace(item, record=change(item.record)) for item in items]
-        written: list[_Item] = []
-        for partition, group in groupby(changed, lambda item: item.partition):
-            mine = list(group)
-            rows = ((write(notice_row(partition, item.record)),) for item in mine)
-            versions = [
-                version
-                for pack in transactions(rows)
-                for version in await self.store.write(OWNERS, pack)
-            ]
-            written.extend(
-                replace(item, record=replace(item.record, version=version))
-                for item, version in zip(mine, versions, strict=True)
-            )
-        return written
 
     async def _delete(self, rows: Iterable[Row]) -> None:
         for row in rows:

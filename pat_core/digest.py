@@ -39,10 +39,14 @@ def compose(notices: Iterable[Notice], recipient: str) -> Digest:
     )
 
 
-def operation_id(digest: Digest) -> str:
-    """The name of the sending of exactly these notices to this recipient, a UUID."""
+def operation_id(digest: Digest, channel: str = "") -> str:
+    """The name of the sending of exactly these notices to this recipient, a UUID.
+
+    `channel` is "" for the first one: what another sends is another mail.
+    """
     names = sorted(notice.identity for notice in digest.notices)
-    return str(uuid5(_OPERATIONS, "\n".join((digest.recipient, *names))))
+    recipient = f"{channel} {digest.recipient}".strip()
+    return str(uuid5(_OPERATIONS, "\n".join((recipient, *names))))
 
 
 def subject(digest: Digest, now: datetime) -> str:

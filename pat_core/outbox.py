@@ -102,7 +102,10 @@ def read_unsent(row: Row) -> tuple[Owner, str]:
 
 def sent_row(operation_id: str, recipient: str, channel: str, owners: Sequence[Owner]) -> Row:
     """The row by which a delivery report finds what was sent under an operation id."""
-    found = [[owner.organization, owner.subject_descriptor] for owner in dict.fromkeys(owners)]
+    found = [
+        [owner.organization, owner.subject_descriptor, owner.display_name]
+        for owner in dict.fromkeys(owners)
+    ]
     values = {"recipient": recipient, "channel": channel, "owners": json.dumps(found)}
     return Row(f"{SENT}{operation_id}", "sent", values)
 
@@ -112,5 +115,6 @@ def read_sent(row: Row) -> tuple[str, tuple[Owner, ...]]:
     recipient = str(row.values["recipient"])
     owners = json.loads(str(row.values["owners"]))
     return str(row.values["channel"]), tuple(
-        Owner(organization, descriptor, address=recipient) for organization, descriptor in owners
+        Owner(organization, descriptor, display_name, recipient)
+        for organization, descriptor, display_name in owners
     )

@@ -82,11 +82,6 @@ class Account:
     tokens: Mapping[str, TokenRecord]
     notices: Mapping[str, NoticeRecord]
 
-    def open_notices(self) -> Iterable[NoticeRecord]:
-        """The notices that are still to be sent."""
-        waiting = (NoticeState.PENDING, NoticeState.CLAIMED)
-        return (record for record in self.notices.values() if record.state in waiting)
-
 
 def read_account(rows: Iterable[Row]) -> Account:
     """What the rows of an owner's partition say."""

@@ -210,10 +210,26 @@ class Host:
             return JSONResponse({"error": "There is no such function."}, 404)
         if function.kind == "timerTrigger":
             await self._try(function)
+            return JSONResponse({}, 202)
+        given = (await request.json()).get("input", "")
+        if function.kind == "queueTrigger":
+            await self.source.send(function.trigger["queueName"], str(given))
         else:
-            body = (await request.json()).get("input", "")
-            await self.source.send(function.trigger["queueName"], str(body))
+            await self._call(function, _event(given, self.clock()))
         return JSONResponse({}, 202)
+
+
+def _event(data: Any, now: datetime) -> func.EventGridEvent:  # noqa: ANN401 - whatever it holds
+    kind = "Microsoft.Communication.EmailDeliveryReportReceived"
+    return func.EventGridEvent(
+        id="local",
+        data=data,
+        topic="local",
+        subject="local",
+        event_type=kind,
+        event_time=now,
+        data_version="1.0",
+    )
 
 
 def _is_http(function: _Function) -> bool:

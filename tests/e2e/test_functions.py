@@ -164,6 +164,19 @@ class TestSendDigests:
         assert (await service.send()).sent == 1
 
 
+class TestDeliveryReport:
+    async def test_a_bounce_reopens_what_was_sent(self, service: Service) -> None:
+        await service.run()
+        ((_, operation, _),) = service.channel.calls
+        event = {"input": {"messageId": operation, "status": "Bounced"}}
+        async with service.host() as host, reached(host) as http:
+            answer = await http.post("/admin/functions/delivery_report", json=event)
+        assert answer.status_code == 202
+        assert (await service.summary()).unsent == (
+            "Ana Almeida (contoso, ana@contoso.example): The mail did not arrive: Bounced.",
+        )
+
+
 class TestSummarize:
     async def test_ops_are_told(self, service: Service) -> None:
         told = []

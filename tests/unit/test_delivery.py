@@ -12,6 +12,7 @@ import pytest
 from pat_core.allowance import Allowance
 from pat_core.delivered import Delivered
 from pat_core.delivery import LEASE_FOR, Outlet, Sender
+from pat_core.desk import Desk
 from pat_core.errors import (
     AddressRefused,
     ChannelBusy,
@@ -23,6 +24,7 @@ from pat_core.model import Digest, Owner
 from pat_core.outbox import BY_URGENCY, UNSENT
 from pat_core.ports import Outcome
 from pat_core.records import MOST_ATTEMPTS, NoticeState, read_account
+from pat_core.reports import LOST, Reports
 from pat_core.rows import OUTBOX, OWNERS
 from tests.builders import ANA, BO, a_token
 from tests.fakes import FakeChannel, FakeTime
@@ -293,6 +295,75 @@ class TestOutcome:
         await office.send()
         assert len({operation for _, operation, _ in office.email.calls[:3]}) == 1
         assert len(office.email.told()) == len(set(office.email.told())) == 2
+
+
+class TestReports:
+    async def sent(self, office: Office) -> str:
+        """The id of a mail that was accepted."""
+        await office.due(ANA)
+        await office.send()
+        ((_, operation, _),) = office.email.calls
+        return operation
+
+    async def hear(self, office: Office, operation: str, status: str) -> None:
+        service = office.service
+        desk = Desk(service.store, service.time.clock, ("email", "teams"))
+        event = {"messageId": operation, "status": status, "recipient": ANA.address}
+        await Reports(desk).hear(event | {"deliveryStatusDetails": {}})
+
+    async def test_what_arrived_is_marked(self, office: Office) -> None:
+        operation = await self.sent(office)
+        await self.hear(office, operation, "Delivered")
+        assert await office.states() == [(NoticeState.DELIVERED, "")]
+        assert await office.send() == Delivered()
+
+    @pytest.mark.parametrize("status", LOST)
+    async def test_what_did_not_arrive_is_told_by_the_next_channel_once(
+        self, office: Office, status: str
+    ) -> None:
+        operation = await self.sent(office)
+        for _ in range(2):
+            await self.hear(office, operation, status)
+        await office.send()
+        await self.hear(office, operation, status)
+        await office.send()
+        assert [told[0] for told in office.teams.told()] == [ANA.address]
+        assert len(office.email.calls) == 1
+        assert await office.states() == [(NoticeState.ACCEPTED, "teams")]
+
+    async def test_where_no_channel_is_left_ops_are_told(self, office: Office) -> None:
+        operation = await self.sent(office)
+        await self.hear(office, operation, "Bounced")
+        office.teams.fails = AddressRefused("Nobody.")
+        await office.send()
+        assert await office.states() == [(NoticeState.UNSENT, "teams")]
+
+    async def test_a_token_that_was_revoked_meanwhile_is_not_told_again(
+        self, office: Office
+    ) -> None:
+        operation = await self.sent(office)
+        office.service.owns(ANA)
+        await office.service.scan()
+        await self.hear(office, operation, "Bounced")
+        assert await office.states() == [(NoticeState.NOT_NEEDED, "")]
+        assert await office.send() == Delivered()
+
+    @pytest.mark.parametrize("status", ["Bounced", "OutForDelivery"])
+    async def test_what_is_none_of_ours_is_logged_once_and_ignored(
+        self, office: Office, caplog: pytest.LogCaptureFixture, status: str
+    ) -> None:
+        await self.sent(office)
+        await self.hear(office, "11111111-1111-1111-1111-111111111111", status)
+        assert caplog.messages == ["report.ignored"]
+        assert await office.states() == [(NoticeState.ACCEPTED, "")]
+
+    @pytest.mark.parametrize("data", [None, [], {}, {"messageId": 7}, {"messageId": "x" * 1000}])
+    async def test_an_event_that_cannot_be_read_is_refused(
+        self, office: Office, caplog: pytest.LogCaptureFixture, data: object
+    ) -> None:
+        desk = Desk(office.service.store, office.service.time.clock, ("email",))
+        await Reports(desk).hear(data)
+        assert caplog.messages == ["report.refused"]
 
 
 class TestChannelGone:

@@ -27,7 +27,18 @@ PURE = {
     "summary",
 }
 PORTS = {"ports"}
-FLOWS = {"answers", "delivery", "doctor", "run_log", "runs", "scan", "summarize", "taps"}
+FLOWS = {
+    "answers",
+    "delivery",
+    "desk",
+    "doctor",
+    "reports",
+    "run_log",
+    "runs",
+    "scan",
+    "summarize",
+    "taps",
+}
 ADAPTERS = {"azure_devops", "channels", "ledger", "queues"}
 BOOTSTRAP = {"bootstrap", "settings"}
 TOP = {"__main__", "cli", "console", "local", "survey", "function_app"}

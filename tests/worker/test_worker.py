@@ -50,6 +50,7 @@ class TestIndex:
             "list_users": "queueTrigger",
             "scan_users": "queueTrigger",
             "send_digests": "timerTrigger",
+            "delivery_report": "eventGridTrigger",
             "summarize": "timerTrigger",
             "scan_now": "httpTrigger",
             "run_progress": "httpTrigger",

@@ -1,0 +1,117 @@
+"""Notices on their way out: read from the ledger, and written back as they get on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+from pat_core.model import Notice, Owner
+from pat_core.outbox import hints, unsent_row
+from pat_core.ports import Clock, Store
+from pat_core.records import (
+    NoticeRecord,
+    NoticeState,
+    as_notice,
+    is_still_due,
+    moved_on,
+    notice_row,
+    read_account,
+    settled,
+)
+from pat_core.rows import OUTBOX, OWNERS, Change, Verb, transactions, write
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One notice: whose it is, what the ledger says of it, and what it would tell now."""
+
+    owner: Owner
+    record: NoticeRecord
+    notice: Notice | None
+
+    @property
+    def partition(self) -> str:
+        """The partition of its owner."""
+        return self.owner.partition
+
+
+Parcel = Sequence[Item]
+"""What goes in one digest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Reads and writes notices; `channels` are named in the order in which they are tried."""
+
+    store: Store
+    clock: Clock
+    channels: Sequence[str]
+
+    def channel(self, name: str) -> str:
+        """The channel of that name, or the first where there is none such."""
+        return name if name in self.channels else self.channels[0]
+
+    def next_channel(self, name: str) -> str | None:
+        """The channel to try after that one, or None."""
+        after = self.channels.index(self.channel(name)) + 1
+        return self.channels[after] if after < len(self.channels) else None
+
+    async def items(self, owner: Owner, wanted: Callable[[NoticeRecord], bool]) -> list[Item]:
+        """An owner's notices that are wanted and go to this address."""
+        rows = [row async for row in self.store.rows(OWNERS, owner.partition)]
+        account = read_account(rows)
+        return [
+            Item(
+                owner,
+                record,
+                as_notice(owner, account.tokens[record.authorization_id].token, record.window)
+                if is_still_due(record, account)
+                else None,
+            )
+            for record in account.notices.values()
+            if record.recipient == owner.address and wanted(record)
+        ]
+
+    async def settle(self, items: Parcel, state: NoticeState, why: str = "") -> None:
+        """Write that nothing more is to be done about these. Raises LedgerError."""
+        now = self.clock()
+        await self.write(items, lambda record: settled(record, state, now, why))
+
+    async def write(
+        self, items: Parcel, change: Callable[[NoticeRecord], NoticeRecord]
+    ) -> list[Item]:
+        """The items as changed, in the ledger too; each owner's in transactions of their own."""
+        changed = [replace(item, record=change(item.record)) for item in items]
+        written: list[Item] = []
+        for partition, group in groupby(changed, lambda item: item.partition):
+            mine = list(group)
+            rows = ((write(notice_row(partition, item.record)),) for item in mine)
+            versions = [
+                version
+                for pack in transactions(rows)
+                for version in await self.store.write(OWNERS, pack)
+            ]
+            written.extend(
+                replace(item, record=replace(item.record, version=version))
+                for item, version in zip(mine, versions, strict=True)
+            )
+        return written
+
+    async def move_on(self, channel: str, why: str, parcel: Parcel) -> None:
+        """Let the next channel try, or tell ops where there is none."""
+        following = self.next_channel(channel)
+        by_owner = groupby(parcel, lambda item: item.owner)
+        for owner, group in by_owner:
+            mine = list(group)
+            if following is None:
+                row = unsent_row(owner, why, self.clock())
+                await self.store.write(OUTBOX, [Change(Verb.PUT, row)])
+                continue
+            notices = [item.notice for item in mine if item.notice]
+            for hint in hints(owner, notices, following):
+                await self.store.write(OUTBOX, [hint])
+        if following is None:
+            await self.settle(parcel, NoticeState.UNSENT, why)
+        else:
+            await self.write(parcel, lambda record: moved_on(record, following, why))
