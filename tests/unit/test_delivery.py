@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -377,3 +378,51 @@ class TestChannelGone:
         clock = office.service.time.clock
         outlets = {"email": Outlet(office.email)}
         assert (await Sender(office.service.store, outlets, clock, 100).send_due()).sent == 1
+
+
+class TestFirstRun:
+    """A first run finds many owners due, and the provider's allowance is small."""
+
+    OWNERS = 400
+
+    async def test_it_drains_by_urgency_and_ten_kills_send_nothing_twice(
+        self, office: Office
+    ) -> None:
+        office.allowance = Allowance(5, 10)
+        owners = people(self.OWNERS)
+        for number, owner in enumerate(owners):
+            # From 20 to 29 days away, so that none comes into another window on the way.
+            days = 29 - 9 * number / self.OWNERS
+            office.service.owns(owner, a_token("ci", days))
+        await office.service.scan()
+        kills = iter(range(10))
+        office.email = killed = Killed(office.service.time.clock, every=37, kills=kills)
+        sent_at: list[datetime] = []
+        while len(killed.sent) < self.OWNERS or await office.service.keys(OUTBOX, BY_URGENCY):
+            with suppress(Crash):
+                await office.send()
+            sent_at += [office.service.time.now] * (len(killed.sent) - len(sent_at))
+            office.later(minutes=6)
+        assert next(kills, None) is None
+        told = [recipient for recipient, _, _ in killed.told()]
+        assert len(told) == len(set(told)) == self.OWNERS
+        # Whoever was being told when the program died comes after the lease, the others in order.
+        place = {owner.address: self.OWNERS - number for number, owner in enumerate(owners)}
+        assert max(abs(place[each] - at) for at, each in enumerate(told)) < 10
+        for start in sent_at:
+            within = sum(start <= each < start + timedelta(hours=1) for each in sent_at)
+            assert within <= 10
+
+
+@dataclass
+class Killed(FakeChannel):
+    """The program dies at every so many-th mail, before or after it was taken."""
+
+    every: int = 0
+    kills: Iterator[int] = field(default_factory=lambda: iter(()))
+
+    async def send(self, digest: Digest, *, operation_id: str, claimed_at: datetime) -> None:
+        dies = (len(self.calls) + 1) % self.every == 0 and next(self.kills, None) is not None
+        self.fails = Crash() if dies and len(self.calls) % 2 else None
+        self.after_sending = Crash() if dies else None
+        await super().send(digest, operation_id=operation_id, claimed_at=claimed_at)
