@@ -17,11 +17,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from pat_core import console
+from pat_core.address import usable_address
 from pat_core.bootstrap import Services, system_clock
-from pat_core.doctor import Trial, Verdict, examine
+from pat_core.doctor import Trial, Verdict, examine, send_test
 from pat_core.errors import ExitStatus, PatWardenError, SettingsError
 from pat_core.model import Organization
-from pat_core.settings import EXAMPLES, Settings, load_settings, parse_organizations
+from pat_core.settings import EXAMPLES, Settings, load_settings, parse_organizations, sentence
 from pat_core.survey import survey
 
 ENV_FILE: Final = Path(".env")
@@ -87,9 +88,17 @@ def scan(
 
 
 @app.command()
-def doctor(organization: Organizations = None) -> None:
+def doctor(
+    organization: Organizations = None,
+    send_test_to: Annotated[
+        str, typer.Option("--send-test", metavar="ADDRESS", help="Send a test mail and card.")
+    ] = "",
+) -> None:
     """Try each permission that a scan needs, and say what to do about a refused one."""
-    trials = _run(_examine(_settings(organization)))
+    if send_test_to:
+        trials = _run(_send_test(load_settings(ENV_FILE), send_test_to))
+    else:
+        trials = _run(_examine(_settings(organization)))
     console.OUT.print(_trial_table(trials))
     for trial in trials:
         if trial.detail:
@@ -187,9 +196,20 @@ async def _examine(settings: Settings) -> list[Trial]:
         ]
 
 
+async def _send_test(settings: Settings, address: str) -> list[Trial]:
+    if not usable_address(address):
+        raise SettingsError([f"--send-test: {address!r} is not a mail address"])
+    async with Services(settings) as services:
+        channels = {name: outlet.channel for name, outlet in services.outlets.items()}
+        if not channels:
+            fault = "no channel is set up; mails need PAT_EMAIL_ENDPOINT too"
+            raise SettingsError([sentence("email_sender", fault)])
+        return await send_test(channels, address, services.clock())
+
+
 def _trial_table(trials: list[Trial]) -> Table:
     table = Table()
-    for column in ("organization", "permission", "needed to scan", "result"):
+    for column in ("where", "what", "needed", "result"):
         table.add_column(column)
     colours = {Verdict.OK: "green", Verdict.REFUSED: "red", Verdict.UNKNOWN: "yellow"}
     for trial in trials:

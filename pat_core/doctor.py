@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
+from uuid import uuid4
 
-from pat_core.errors import AzureDevOpsError, NotPermitted, NotSignedIn, OrganizationNotFound
-from pat_core.model import Organization, Owner, TokenReading, UserPage
-from pat_core.ports import AzureDevOps
+from pat_core.digest import compose
+from pat_core.errors import (
+    AddressRefused,
+    AzureDevOpsError,
+    ChannelError,
+    ChannelMisconfigured,
+    NotPermitted,
+    NotSignedIn,
+    OrganizationNotFound,
+)
+from pat_core.model import Organization, Owner, Token, TokenReading, UserPage
+from pat_core.ports import AzureDevOps, Channel
+from pat_core.records import as_notice
 
 
 class Verdict(StrEnum):
@@ -22,14 +34,17 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One permission that was tried. A scan needs those that are `needed`."""
+    """One permission that was tried in an organization, or a channel that was.
+
+    A scan needs those that are `needed`.
+    """
 
     organization: str
     permission: str
     verdict: Verdict
     detail: str = ""
     needed: bool = True
-    error: AzureDevOpsError | None = None
+    error: AzureDevOpsError | ChannelError | None = None
 
 
 class Patient(AzureDevOps, Protocol):
@@ -65,6 +80,18 @@ async def examine(patient: Patient, organization: Organization) -> list[Trial]:
     return [*trials, await mine]
 
 
+async def send_test(channels: Mapping[str, Channel], address: str, now: datetime) -> list[Trial]:
+    """A trial for each channel: a digest of one invented token is handed over to an address."""
+    token = Token(str(uuid4()), "A test of PAT Warden", "vso.code", now, now + timedelta(days=7))
+    owner = Owner("test", "test", "", address)
+    digest = compose([as_notice(owner, token, 7)], address)
+    trials = []
+    for name, channel in channels.items():
+        sending = channel.send(digest, operation_id=str(uuid4()), claimed_at=now)
+        trials.append(await _try(Organization(name), f"send to {address}", sending))
+    return trials
+
+
 async def _list_users(patient: Patient, organization: Organization) -> tuple[Trial, Owner | None]:
     permission = "list users"
     try:
@@ -82,14 +109,21 @@ async def _try(
 ) -> Trial:
     try:
         await call
-    except AzureDevOpsError as error:
+    except (AzureDevOpsError, ChannelError) as error:
         return _refused(organization, permission, error, needed=needed)
     return Trial(organization.name, permission, Verdict.OK, needed=needed)
 
 
 def _refused(
-    organization: Organization, permission: str, error: AzureDevOpsError, *, needed: bool
+    organization: Organization,
+    permission: str,
+    error: AzureDevOpsError | ChannelError,
+    *,
+    needed: bool,
 ) -> Trial:
-    final = isinstance(error, NotSignedIn | NotPermitted | OrganizationNotFound)
+    final = isinstance(
+        error,
+        NotSignedIn | NotPermitted | OrganizationNotFound | ChannelMisconfigured | AddressRefused,
+    )
     verdict = Verdict.REFUSED if final else Verdict.UNKNOWN
     return Trial(organization.name, permission, verdict, str(error), needed, error)

@@ -14,8 +14,10 @@ from typing import Any
 
 import anyio
 import pytest
+from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
 
 from pat_core.bootstrap import system_clock
 from pat_core.local.serving import serving
@@ -246,6 +248,49 @@ class TestScan:
         (desk.folder / ".local" / "outbox").unlink()
         assert (await desk.run("scan", "--send", **contoso)).returncode == 0
         assert desk.mails()
+
+
+class TestSendTest:
+    async def test_a_mail_and_a_card_leave(self, desk: Desk) -> None:
+        given: list[Any] = []
+
+        async def hook(request: Request) -> Response:
+            given.append(await request.json())
+            return Response(status_code=202)
+
+        app = Starlette(routes=[Route("/hook", hook, methods=["POST"])])
+        async with serving(app) as address:
+            done = await desk.run(
+                "doctor",
+                "--send-test",
+                "ops@contoso.example",
+                PAT_TEAMS_WEBHOOK_URL=f"{address}/hook",
+            )
+        assert done.returncode == 0, done.stderr
+        assert "send to ops@contoso.example" in done.stdout
+        (message,) = given
+        assert message["recipient"] == "ops@contoso.example"
+
+    async def test_what_is_refused_has_its_remedy_and_no_secret(self, desk: Desk) -> None:
+        async def hook(_: Request) -> Response:
+            return JSONResponse({}, 400)
+
+        app = Starlette(routes=[Route("/hook", hook, methods=["POST"])])
+        async with serving(app) as address:
+            url = f"{address}/hook?sig=s3cret"
+            done = await desk.run("doctor", "--send-test", "a@b.example", PAT_TEAMS_WEBHOOK_URL=url)
+        assert done.returncode == 1
+        assert "Teams answered 400. Make a new webhook" in done.stdout
+        assert "s3cret" not in done.stdout + done.stderr
+
+    async def test_without_a_channel_it_says_what_to_set(self, desk: Desk) -> None:
+        done = await desk.run("doctor", "--send-test", "a@b.example")
+        assert done.returncode == 2
+        assert "PAT_EMAIL_SENDER: no channel is set up" in done.stderr
+
+    async def test_an_address_that_is_none_is_refused(self, desk: Desk) -> None:
+        done = await desk.run("doctor", "--send-test", "me")
+        assert (done.returncode, "'me' is not a mail address" in done.stderr) == (2, True)
 
 
 class TestDoctor:
