@@ -6,6 +6,7 @@ it does not know, the same digest goes again under the same operation id, which 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -44,6 +45,7 @@ from pat_core.records import (
 from pat_core.rows import OUTBOX, RUNS, Change, Row, Verb, write
 from pat_core.taps import Taps
 
+_LOG: Final = logging.getLogger("pat_warden")
 LEASE_FOR: Final = timedelta(minutes=5)
 LONGEST: Final = timedelta(minutes=4)
 """What is not sent by then waits for the next time, which comes soon."""
@@ -78,10 +80,17 @@ class Sender:
                 break
             hint = read_hint(row)
             if self.desk.channel(hint.channel) not in shut:
-                total += await _Visit(self, hint, shut).deliver()
+                total += await self._visit(hint, shut)
         if total != Delivered():
             await self.store.write(RUNS, [Change(Verb.PUT, delivered_row(total, self.clock()))])
         return total
+
+    async def _visit(self, hint: Hint, shut: set[str]) -> Delivered:
+        try:
+            return await _Visit(self, hint, shut).deliver()
+        except Conflict:
+            # Somebody else works on the same notices: they will be looked at again.
+            return Delivered(held=1)
 
     @property
     def desk(self) -> Desk:
@@ -203,6 +212,10 @@ class _Visit:
             )
         except ChannelError as fault:
             return await self._failed(channel, fault, mine, unsent=first_try)
+        except Exception as bug:  # noqa: BLE001 - one that breaks must not hold up all after it
+            _LOG.exception("digest.broken")
+            broken = ChannelError(f"The digest cannot be made ({type(bug).__name__}).")
+            return await self._failed(channel, broken, mine, unsent=False)
         return await self._accepted(mine)
 
     async def _accepted(self, parcel: Parcel) -> Delivered:

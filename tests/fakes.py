@@ -141,8 +141,8 @@ class FakeChannel:
     clock: Callable[[], datetime]
     sent: dict[str, Digest] = field(default_factory=dict)
     calls: list[tuple[str, str, datetime]] = field(default_factory=list)
-    fails: Exception | None = None
-    after_sending: Exception | None = None
+    fails: BaseException | None = None
+    after_sending: BaseException | None = None
     knows: Outcome | Exception = Outcome.UNKNOWN
     asked: list[str] = field(default_factory=list)
 

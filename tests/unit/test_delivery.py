@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -19,6 +19,7 @@ from pat_core.errors import (
     ChannelBusy,
     ChannelError,
     ChannelMisconfigured,
+    Conflict,
 )
 from pat_core.ledger.sqlite import SqliteStore
 from pat_core.model import Digest, Owner
@@ -26,7 +27,7 @@ from pat_core.outbox import BY_URGENCY, UNSENT
 from pat_core.ports import Outcome
 from pat_core.records import MOST_ATTEMPTS, NoticeState, read_account
 from pat_core.reports import LOST, Reports
-from pat_core.rows import OUTBOX, OWNERS
+from pat_core.rows import OUTBOX, OWNERS, Change
 from tests.builders import ANA, BO, a_token
 from tests.fakes import FakeChannel, FakeTime
 from tests.service import Service
@@ -229,7 +230,52 @@ class TestFailures:
         assert len(office.email.told()) == 3
 
 
-class Crash(Exception):
+class TestBroken:
+    async def test_a_digest_that_cannot_be_made_holds_up_nobody_and_is_said(
+        self, office: Office, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        office.service.owns(ANA, a_token("broken", 1))
+        await office.due(BO)
+
+        @dataclass
+        class Broken(FakeChannel):
+            async def send(
+                self, digest: Digest, *, operation_id: str, claimed_at: datetime
+            ) -> None:
+                if digest.recipient == ANA.address:
+                    raise ZeroDivisionError
+                await super().send(digest, operation_id=operation_id, claimed_at=claimed_at)
+
+        office.email = Broken(office.service.time.clock)
+        outcome = await office.send()
+        assert (outcome.sent, outcome.failed) == (1, 1)
+        assert "cannot be made (ZeroDivisionError)" in outcome.failures[0]
+        assert "digest.broken" in caplog.messages
+
+    async def test_notices_that_somebody_else_changes_are_looked_at_again(
+        self, office: Office
+    ) -> None:
+        await office.due(ANA, BO)
+        store = office.service.store
+
+        class Contended:
+            """A ledger in which somebody else is always first."""
+
+            rows, row = store.rows, store.row
+
+            async def write(self, table: str, changes: Sequence[Change]) -> list[str]:
+                if table == OWNERS:
+                    raise Conflict("Somebody was first.")
+                return await store.write(table, changes)
+
+        outlets = {"email": Outlet(office.email)}
+        clock = office.service.time.clock
+        assert (await Sender(Contended(), outlets, clock).send_due()).held == 2
+        office.later(minutes=5)
+        assert (await office.send()).sent == 2
+
+
+class Crash(BaseException):
     """The program dies here."""
 
 

@@ -231,7 +231,7 @@ class TestCoverage:
         assert await service.keys(OWNERS, ANA.partition) == []
 
 
-class Crash(Exception):
+class Crash(BaseException):
     """The program dies here."""
 
 
