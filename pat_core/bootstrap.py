@@ -18,6 +18,7 @@ from pat_core.delivery import Outlet, Sender
 from pat_core.desk import Desk
 from pat_core.errors import SettingsError
 from pat_core.ports import Clock, OpsChannel, Queues, Store
+from pat_core.routes import Routes
 from pat_core.settings import Settings, load_settings, sentence
 from pat_core.summarize import Watch
 
@@ -112,8 +113,9 @@ class Services:
         from pat_core.runs import Runner
         from pat_core.scan import Scanner
 
-        windows = self.settings.windows_days
-        scanner = Scanner(self.azure_devops, self.store, self.clock, windows)
+        settings = self.settings
+        routes = Routes(settings.routes, settings.escalate_days)
+        scanner = Scanner(self.azure_devops, self.store, self.clock, settings.windows_days, routes)
         return Runner(scanner, self.queues, self.settings.organizations)
 
     @cached_property

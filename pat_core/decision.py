@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
 from pat_core.expiry import current_window, due_window
-from pat_core.model import Notice, Owner, Standing, Token
+from pat_core.model import Notice, Owner, Standing, Token, TokenReading
 from pat_core.records import (
     Account,
     NoticeRecord,
@@ -20,8 +20,10 @@ from pat_core.records import (
     notice_row,
     token_row,
 )
+from pat_core.routes import Routes
 from pat_core.rows import Change, write
 
+NO_ROUTES: Final = Routes()
 NO_ADDRESS: Final = "no usable address"
 NOT_ACTIVE: Final = "no longer an active member"
 
@@ -32,7 +34,7 @@ class Decision:
 
     `changes` are groups that belong into one transaction each; `notices` are newly due and can
     be sent; `unreachable` are due and can't, for the `reason`; `windows` counts the tokens in each
-    window.
+    window; `copies` are for others than the owner, by address.
     """
 
     changes: tuple[tuple[Change, ...], ...] = ()
@@ -40,6 +42,7 @@ class Decision:
     unreachable: tuple[Notice, ...] = ()
     windows: Mapping[int, int] = field(default_factory=Counter)
     reason: str = ""
+    copies: Mapping[str, tuple[Notice, ...]] = field(default_factory=dict)
 
 
 def due_notices(
@@ -64,77 +67,89 @@ def due_notices(
 
 def decide(
     owner: Owner,
-    seen: Sequence[Token],
+    reading: TokenReading,
     account: Account,
     due: Sequence[Notice],
     *,
     unreachable: str,
     now: datetime,
     windows: Sequence[int],
-    all_seen: bool = True,
+    routes: Routes = NO_ROUTES,
 ) -> Decision:
     """What to write and whom to tell, now that an owner's tokens are known.
 
     `unreachable` is the reason why the owner cannot be told, or "": such a notice is recorded for
-    ops and stays due, so that it is sent once the owner can be reached. Unless `all_seen`, a token
-    that was not seen may still be there and is left alone.
+    ops and stays due, so that it is sent once the owner can be reached. Where some tokens could not
+    be read, one that was not seen may still be there and is left alone. What somebody gets a copy
+    of counts as told, even where the owner cannot be.
     """
+    seen = reading.tokens
     by_token = {notice.token.authorization_id: notice for notice in due}
-    groups = [
-        tuple(
-            _changes(owner, token, account, by_token.get(token.authorization_id), unreachable, now)
-        )
-        for token in seen
-    ]
-    if all_seen:
+    telling = _Telling(owner, account, unreachable, routes, now)
+    groups = [tuple(telling.changes(token, by_token.get(token.authorization_id))) for token in seen]
+    if not reading.faults:
         groups.extend(_gone(owner, seen, account, now))
+    copies = defaultdict[str, list[Notice]](list)
+    for notice in due:
+        for address in routes.copies(notice):
+            copies[address].append(notice)
     return Decision(
         tuple(group for group in groups if group),
         () if unreachable else tuple(due),
         tuple(due) if unreachable else (),
         _inventory(seen, now, windows),
         unreachable,
+        {address: tuple(notices) for address, notices in copies.items()},
     )
 
 
-def _changes(
-    owner: Owner,
-    token: Token,
-    account: Account,
-    notice: Notice | None,
-    unreachable: str,
-    now: datetime,
-) -> Iterator[Change]:
-    known = account.tokens.get(token.authorization_id) or TokenRecord(token)
-    standing = known.standing
-    if notice is not None and not unreachable:
-        standing = replace(
-            standing, notified_window=notice.window, notified_valid_to=token.valid_to
+@dataclass(frozen=True, slots=True)
+class _Telling:
+    """What is written when an owner, and whoever gets a copy, is to be told."""
+
+    owner: Owner
+    account: Account
+    unreachable: str
+    routes: Routes
+    now: datetime
+
+    def changes(self, token: Token, notice: Notice | None) -> Iterator[Change]:
+        known = self.account.tokens.get(token.authorization_id) or TokenRecord(token)
+        standing = known.standing
+        copies = self.routes.copies(notice) if notice else ()
+        if notice is not None and (copies or not self.unreachable):
+            standing = replace(
+                standing, notified_window=notice.window, notified_valid_to=token.valid_to
+            )
+        record = TokenRecord(token, standing, None, known.version)
+        if record != known or not known.version:
+            yield write(token_row(self.owner.partition, record))
+        if notice is not None:
+            yield from self._note(
+                self._record(notice, "" if self.unreachable else self.owner.address)
+            )
+            for address in copies:
+                yield from self._note(self._record(notice, address, is_copy=True))
+
+    def _record(self, notice: Notice, recipient: str, *, is_copy: bool = False) -> NoticeRecord:
+        return NoticeRecord(
+            authorization_id=notice.token.authorization_id,
+            valid_to=notice.token.valid_to,
+            window=notice.window,
+            recipient=recipient,
+            state=NoticeState.PENDING if recipient else NoticeState.UNREACHABLE,
+            noted_at=self.now,
+            reason="" if recipient else self.unreachable,
+            is_copy=is_copy,
         )
-    record = TokenRecord(token, standing, None, known.version)
-    if record != known or not known.version:
-        yield write(token_row(owner.partition, record))
-    if notice is not None:
-        yield from _note(owner, notice, account, unreachable, now)
 
-
-def _note(
-    owner: Owner, notice: Notice, account: Account, unreachable: str, now: datetime
-) -> Iterator[Change]:
-    known = account.notices.get(notice_key(notice.token, notice.window))
-    if known is not None and known.reason == unreachable:
-        return
-    record = NoticeRecord(
-        authorization_id=notice.token.authorization_id,
-        valid_to=notice.token.valid_to,
-        window=notice.window,
-        recipient="" if unreachable else owner.address,
-        state=NoticeState.UNREACHABLE if unreachable else NoticeState.PENDING,
-        noted_at=now,
-        reason=unreachable,
-        version=known.version if known else "",
-    )
-    yield write(notice_row(owner.partition, record))
+    def _note(self, record: NoticeRecord) -> Iterator[Change]:
+        known = self.account.notices.get(record.key)
+        if known is None:
+            yield write(notice_row(self.owner.partition, record))
+        elif known.reason != record.reason and not record.is_copy:
+            again = replace(record, version=known.version)
+            yield write(notice_row(self.owner.partition, again))
 
 
 def _gone(

@@ -10,6 +10,7 @@ from pat_core.model import Notice, Owner
 from pat_core.outbox import hints, unsent_row
 from pat_core.ports import Clock, Store
 from pat_core.records import (
+    Account,
     NoticeRecord,
     NoticeState,
     as_notice,
@@ -65,9 +66,7 @@ class Desk:
             Item(
                 owner,
                 record,
-                as_notice(owner, account.tokens[record.authorization_id].token, record.window)
-                if is_still_due(record, account)
-                else None,
+                _notice(owner, record, account) if is_still_due(record, account) else None,
             )
             for record in account.notices.values()
             if record.recipient == owner.address and wanted(record)
@@ -115,3 +114,8 @@ class Desk:
             await self.settle(parcel, NoticeState.UNSENT, why)
         else:
             await self.write(parcel, lambda record: moved_on(record, following, why))
+
+
+def _notice(owner: Owner, record: NoticeRecord, account: Account) -> Notice:
+    token = account.tokens[record.authorization_id].token
+    return replace(as_notice(owner, token, record.window), is_copy=record.is_copy)

@@ -72,12 +72,16 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One token in one window: what its owner is to be told. `expires_at` is effective expiry."""
+    """One token in one window: what its owner is to be told. `expires_at` is effective expiry.
+
+    A copy goes to somebody else than the owner.
+    """
 
     owner: Owner
     token: Token
     window: int
     expires_at: datetime
+    is_copy: bool = False
 
     @property
     def identity(self) -> str:

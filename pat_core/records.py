@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from pat_core.expiry import EXPIRED_NOTICE_FOR, effective_expiry
 from pat_core.model import Notice, Owner, Standing, Token
-from pat_core.rows import Row, key_time
+from pat_core.rows import Row, key_time, short_hash
 
 MOST_ATTEMPTS: Final = 6
 """How often one channel is tried before the next."""
@@ -67,12 +67,14 @@ class NoticeRecord:
     channel: str = ""
     attempts: int = 0
     retry_at: datetime | None = None
+    is_copy: bool = False
     version: str = field(default="", compare=False)
 
     @property
     def key(self) -> str:
-        """The row key: one for each token, `valid_to` and window."""
-        return _notice_key(self.authorization_id, self.valid_to, self.window)
+        """The row key: one for each token, `valid_to` and window, and for each copy of that."""
+        key = _notice_key(self.authorization_id, self.valid_to, self.window)
+        return f"{key}|{short_hash(self.recipient)}" if self.is_copy else key
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,7 @@ def notice_row(partition: str, record: NoticeRecord) -> Row:
         "channel": record.channel,
         "attempts": record.attempts,
         "retry_at": record.retry_at,
+        "is_copy": record.is_copy or None,
     }
     return _row(partition, record.key, values, record.version)
 
@@ -242,5 +245,6 @@ def _read_notice(row: Row) -> NoticeRecord:
         channel=get.get("channel", ""),
         attempts=get.get("attempts", 0),
         retry_at=get.get("retry_at"),
+        is_copy=get.get("is_copy", False),
         version=row.version,
     )

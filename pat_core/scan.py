@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
 from typing import Final
 
 from pat_core.coverage import GONE, Coverage, covered, failed
-from pat_core.decision import NO_ADDRESS, NOT_ACTIVE, Decision, decide, due_notices
+from pat_core.decision import NO_ADDRESS, NO_ROUTES, NOT_ACTIVE, Decision, decide, due_notices
 from pat_core.errors import (
     AzureDevOpsError,
     Conflict,
@@ -27,6 +27,7 @@ from pat_core.model import Organization, Owner, TokenReading
 from pat_core.outbox import hints, unsent_row
 from pat_core.ports import AzureDevOps, Clock, Store
 from pat_core.records import read_account
+from pat_core.routes import Routes
 from pat_core.rows import OUTBOX, OWNERS, Change, Verb, transactions
 
 _TRIES: Final = 3
@@ -53,6 +54,7 @@ class Scanner:
     store: Store
     clock: Clock
     windows: Sequence[int]
+    routes: Routes = NO_ROUTES
 
     async def scan_batch(self, organization: Organization, owners: Sequence[Owner]) -> BatchOutcome:
         """What came of a batch of users; one that comes again changes nothing more.
@@ -111,13 +113,13 @@ class Scanner:
         due = due_notices(owner, reading.tokens, account, now, self.windows)
         return decide(
             owner,
-            reading.tokens,
+            reading,
             account,
             due,
             unreachable=await self._unreachable(organization, owner) if due else "",
             now=now,
             windows=self.windows,
-            all_seen=not reading.faults,
+            routes=self.routes,
         )
 
     async def _unreachable(self, organization: Organization, owner: Owner) -> str:
@@ -129,6 +131,9 @@ class Scanner:
     async def _apply(self, owner: Owner, decision: Decision) -> None:
         if decision.notices:
             for hint in hints(owner, decision.notices):
+                await self.store.write(OUTBOX, [hint])
+        for address, notices in decision.copies.items():
+            for hint in hints(replace(owner, address=address), notices):
                 await self.store.write(OUTBOX, [hint])
         if decision.unreachable:
             why = decision.reason

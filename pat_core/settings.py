@@ -17,6 +17,7 @@ from pat_core.allowance import Allowance
 from pat_core.errors import SettingsError
 from pat_core.expiry import DEFAULT_WINDOWS_DAYS
 from pat_core.model import Organization
+from pat_core.routes import ESCALATE_DAYS, Route
 
 EXAMPLES: Final = {
     "organizations": "contoso,fabrikam",
@@ -38,6 +39,8 @@ EXAMPLES: Final = {
     "email_per_hour": "100",
     "teams_webhook_url": "the address that Teams gave, https://….logic.azure.com/…",
     "dry_run": "false",
+    "routes": '[{"owner": "svc-*", "to": ["team@contoso.com"]}]',
+    "escalate_days": "3",
     "max_mails_per_address_per_day": "3",
     "scan_schedule": "0 0 5 * * *",
     "send_schedule": "0 */5 * * * *",
@@ -71,6 +74,13 @@ def parse_windows(text: object) -> tuple[int, ...]:
     if not isinstance(parts, Sequence) or not parts:
         raise ValueError("no window is named")
     return tuple(sorted({_days(part) for part in parts}, reverse=True))
+
+
+def parse_routes(text: object) -> tuple[Route, ...]:
+    """The routes that a JSON list names. Raises ValueError."""
+    if not isinstance(text, str):
+        return TypeAdapter(tuple[Route, ...]).validate_python(text)
+    return tuple(_route(item) for item in _json_list(text))
 
 
 def parse_url(text: str) -> str:
@@ -170,6 +180,8 @@ class Settings(BaseSettings):
     max_mails_per_address_per_day: int = Field(default=3, ge=1, le=100)
     teams_webhook_url: Webhook | None = None
     dry_run: bool = False
+    routes: Annotated[tuple[Route, ...], NoDecode, BeforeValidator(parse_routes)] = ()
+    escalate_days: int = Field(default=ESCALATE_DAYS, ge=0, le=365)
     scan_schedule: Schedule = EXAMPLES["scan_schedule"]
     send_schedule: Schedule = EXAMPLES["send_schedule"]
     summary_schedule: Schedule = EXAMPLES["summary_schedule"]
@@ -218,6 +230,24 @@ def _from_json(item: object) -> Organization:
         raise ValueError(f"each organization needs a name and may have {', '.join(known)}")
     text = {key: str(value) for key, value in item.items()}
     return Organization(**text | {"base_url": parse_url(text.get("base_url", ""))})
+
+
+def _route(item: object) -> Route:
+    known = Route.__dataclass_fields__.keys()
+    if not isinstance(item, dict) or not item.keys() <= known or not item:
+        raise ValueError(f"each route may have {', '.join(known)}")
+    to, escalate_to = (_addresses(item.get(name, [])) for name in ("to", "escalate_to"))
+    if not to and not escalate_to:
+        raise ValueError("a route has nobody in to or escalate_to")
+    return Route(str(item.get("owner", "*")), str(item.get("token", "*")), to, escalate_to)
+
+
+def _addresses(given: object) -> tuple[str, ...]:
+    found = given if isinstance(given, list) else [given]
+    for each in found:
+        if not usable_address(str(each)):
+            raise ValueError(f"{each!r} is not a mail address")
+    return tuple(usable_address(str(each)) for each in found)
 
 
 def _check_organization(organization: Organization) -> None:

@@ -20,6 +20,7 @@ from pat_core.local.memory_queues import MemoryQueues
 from pat_core.local.serving import serving
 from pat_core.model import Organization, Owner, Token
 from pat_core.ports import Queues, Store
+from pat_core.routes import Route
 from pat_core.rows import RUNS
 from pat_core.run_log import RunLog
 from pat_core.run_records import RunReport
@@ -39,6 +40,7 @@ class Service:
     time: FakeTime
     azure_devops: FakeAzureDevOps = field(default_factory=FakeAzureDevOps)
     organizations: Sequence[Organization] = (CONTOSO,)
+    routes: Sequence[Route] = ()
     memory: MemoryQueues = field(default_factory=lambda: MemoryQueues(retry_after=0))
     channel: FakeChannel = field(init=False)
 
@@ -59,7 +61,7 @@ class Service:
         self, store: Store | None = None, queues: Queues | None = None
     ) -> AsyncIterator[Host]:
         """The functions, over this ledger and these queues or over what stands in front of them."""
-        settings = Settings(organizations=tuple(self.organizations))
+        settings = Settings(organizations=tuple(self.organizations), routes=tuple(self.routes))
         shared = Services(settings, self.time.clock, self.outlets)
         shared.store = store or self.store
         shared.queues = queues or self.memory

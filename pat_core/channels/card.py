@@ -22,7 +22,9 @@ _LONGEST_NAME: Final = 80
 def digest_card(digest: Digest, renderer: Renderer, now: datetime) -> dict[str, Any]:
     """The message of a digest: the owner is mentioned; as many tokens as fit, then "+N more"."""
     rows = renderer.rows(digest, now)
-    known = shown_name(digest.notices[0].owner.display_name or digest.recipient, _LONGEST_NAME)
+    first = digest.notices[0]
+    known = digest.recipient if first.is_copy else first.owner.display_name or digest.recipient
+    known = shown_name(known, _LONGEST_NAME)
     # A mention has to stand in the text exactly as it stands in the entity.
     name = "".join(each for each in known if each not in _SIGNS and each not in "<>&")
     title = subject(digest, now).removeprefix("[Azure DevOps] ")
@@ -32,7 +34,7 @@ def digest_card(digest: Digest, renderer: Renderer, now: datetime) -> dict[str, 
             _text(title, size="large", weight="bolder"),
             {
                 "type": "TextBlock",
-                "text": f"<at>{name}</at>, these personal access tokens of yours need a look.",
+                "text": f"<at>{name}</at>, these personal access tokens need a look.",
                 "wrap": True,
             },
             *(_token(row) for row in rows[:shown]),
@@ -81,7 +83,8 @@ def summary_card(summary: Summary) -> dict[str, Any]:
 
 
 def _token(row: TokenRow) -> dict[str, Any]:
-    scope = f"{row.organization} · {row.may}"
+    of = f"of {row.owner} · " if row.owner else ""
+    scope = f"{of}{row.organization} · {row.may}"
     return {
         "type": "Container",
         "separator": True,

@@ -43,6 +43,7 @@ class TokenRow:
     urgency: str
     is_global: bool
     link: str
+    owner: str = ""
 
 
 class Renderer:
@@ -54,10 +55,13 @@ class Renderer:
     def render(self, digest: Digest, now: datetime) -> Mail:
         """The mail of a digest as it is true `now`; nothing of it is kept for the next."""
         title = subject(digest, now)
+        copied = any(notice.is_copy for notice in digest.notices)
         owners = {notice.owner.display_name for notice in digest.notices}
+        greeted = len(owners) == 1 and all(owners) and not copied
         words = {
             "title": title.removeprefix("[Azure DevOps] "),
-            "name": shown_name(owners.pop()) if len(owners) == 1 and all(owners) else "",
+            "name": shown_name(owners.pop()) if greeted else "",
+            "copied": copied,
             "rows": self.rows(digest, now),
             "more": digest.more,
             "all_expired": all(notice.expires_at <= now for notice in digest.notices),
@@ -109,6 +113,7 @@ class Renderer:
             urgency=_urgency(notice, now),
             is_global=token.is_global,
             link=self._link(notice),
+            owner=shown_name(notice.owner.display_name, 80) if notice.is_copy else "",
         )
 
     def _link(self, notice: Notice) -> str:

@@ -21,6 +21,7 @@ PURE = {
     "model",
     "outbox",
     "records",
+    "routes",
     "rows",
     "run_records",
     "scopes",

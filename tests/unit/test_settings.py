@@ -7,6 +7,7 @@ import pytest
 
 from pat_core.errors import SettingsError
 from pat_core.model import Organization
+from pat_core.routes import Route
 from pat_core.settings import EXAMPLES, Settings, load_settings
 
 ROOT = Path(__file__).parents[2]
@@ -100,6 +101,33 @@ class TestStorage:
     def test_the_name_of_an_account_is_checked(self, monkeypatch: pytest.MonkeyPatch) -> None:
         (fault,) = faults(monkeypatch, PAT_STORAGE_ACCOUNT="My-Account")
         assert fault.endswith("Example: PAT_STORAGE_ACCOUNT=stpatwarden")
+
+
+class TestRoutes:
+    def test_they_are_read(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        text = '[{"owner": "svc-*", "to": "Team@contoso.com"}, {"escalate_to": ["a@b.com"]}]'
+        monkeypatch.setenv("PAT_ROUTES", text)
+        assert load_settings().routes == (
+            Route(owner="svc-*", to=("team@contoso.com",)),
+            Route(escalate_to=("a@b.com",)),
+        )
+
+    @pytest.mark.parametrize(
+        ("text", "says"),
+        [
+            ('[{"owner": "svc-*"}]', "has nobody in to or escalate_to"),
+            ('[{"to": ["team"]}]', "'team' is not a mail address"),
+            ('[{"to": [7]}]', "7 is not a mail address"),
+            ('[{"too": ["a@b.com"]}]', "may have owner, token, to, escalate_to"),
+            ("[{", "JSON cannot be read"),
+            ('["a@b.com"]', "each route may have"),
+        ],
+    )
+    def test_a_wrong_one_is_named(
+        self, monkeypatch: pytest.MonkeyPatch, text: str, says: str
+    ) -> None:
+        (fault,) = faults(monkeypatch, PAT_ROUTES=text)
+        assert says in fault
 
 
 class TestTeams:

@@ -1,0 +1,55 @@
+"""Who is told beside the owner: routes by owner and token, and from when on. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Final
+
+from pat_core.model import Notice
+
+ESCALATE_DAYS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Tokens by pattern (`*` and `?`, whatever the case) and the addresses that get a copy.
+
+    `owner` is held against the owner's address, name and descriptor, `token` against the token's
+    name. `escalate_to` gets one too, from `Routes.escalate_days` on.
+    """
+
+    owner: str = "*"
+    token: str = "*"  # noqa: S105 - a pattern of names
+    to: tuple[str, ...] = ()
+    escalate_to: tuple[str, ...] = ()
+
+    def is_for(self, notice: Notice) -> bool:
+        """True where both patterns match."""
+        owner = notice.owner
+        known = (owner.address, owner.display_name, owner.subject_descriptor)
+        named = notice.token.display_name
+        return _matches(self.token, named) and any(_matches(self.owner, each) for each in known)
+
+
+@dataclass(frozen=True, slots=True)
+class Routes:
+    """All routes; a notice may take several."""
+
+    routes: Sequence[Route] = ()
+    escalate_days: int = ESCALATE_DAYS
+
+    def copies(self, notice: Notice) -> tuple[str, ...]:
+        """The addresses that get a copy of a notice, each once and never the owner's own."""
+        found: list[str] = []
+        for route in self.routes:
+            if route.is_for(notice):
+                late = notice.window <= self.escalate_days
+                found += (*route.to, *(route.escalate_to if late else ()))
+        own = notice.owner.address
+        return tuple(dict.fromkeys(each for each in found if each != own))
+
+
+def _matches(pattern: str, text: str) -> bool:
+    return fnmatchcase(text.casefold(), pattern.casefold())
