@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any, Final, Protocol
 
 import azure.functions as func
+from azure.functions.timer import TimerRequest
 from croniter import croniter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -97,7 +98,7 @@ class Host:
     async def fire(self, name: str, *, past_due: bool = False) -> None:
         """Run a timer function now."""
         function = self.functions[name]
-        await self._call(function, func.TimerRequest(past_due=past_due))
+        await self._call(function, TimerRequest(past_due=past_due))
 
     async def drain(self) -> None:
         """Work on the queues until nothing stands there and nothing is to come."""
