@@ -48,6 +48,7 @@ EXAMPLES: Final = {
 }
 _ACCOUNT: Final = r"^([a-z0-9]{3,24})?$"
 _NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,48}[A-Za-z0-9])?")
+_MOST_COPIES: Final = 50
 _SCHEDULE_FIELDS: Final = 6
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
@@ -80,7 +81,12 @@ def parse_routes(text: object) -> tuple[Route, ...]:
     """The routes that a JSON list names. Raises ValueError."""
     if not isinstance(text, str):
         return TypeAdapter(tuple[Route, ...]).validate_python(text)
-    return tuple(_route(item) for item in _json_list(text))
+    routes = tuple(_route(item) for item in _json_list(text))
+    addresses = {each for route in routes for each in (*route.to, *route.escalate_to)}
+    if len(addresses) > _MOST_COPIES:
+        # A token and all its notices are written in one transaction of the ledger.
+        raise ValueError(f"the routes name more than {_MOST_COPIES} addresses")
+    return routes
 
 
 def parse_url(text: str) -> str:

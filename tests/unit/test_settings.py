@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -121,6 +122,10 @@ class TestRoutes:
             ('[{"too": ["a@b.com"]}]', "may have owner, token, to, escalate_to"),
             ("[{", "JSON cannot be read"),
             ('["a@b.com"]', "each route may have"),
+            (
+                json.dumps([{"to": [f"u{number}@b.com" for number in range(51)]}]),
+                "more than 50 addresses",
+            ),
         ],
     )
     def test_a_wrong_one_is_named(
