@@ -10,6 +10,8 @@ PatWardenError
 │   ├── Throttled            asked to wait, more often than we are willing to
 │   ├── Unavailable          broken connection or server fault, more often than we are willing to
 │   ├── RequestRefused       the request itself was refused
+│   ├── TokenRefused         a token may not be made or changed like that: a policy, a wrong value
+│   ├── TokenNotFound        the caller has no such token
 │   └── BrokenReply          the reply cannot be read
 ├── BadMessage              a message on a queue that is none of ours
 ├── QueueUnavailable        a queue cannot be written or read
@@ -17,6 +19,9 @@ PatWardenError
 │   ├── Conflict             somebody else changed the row first
 │   ├── LedgerTooNew         written by a newer version
 │   └── LedgerUnavailable    cannot be read or written
+├── VaultError               a secret could not be kept or looked up in Key Vault
+│   ├── VaultRefused         its name holds somebody else's secret, or this identity may not
+│   └── VaultUnavailable     no answer; later it may work
 └── ChannelError             a digest could not be handed over, or nobody knows whether it was
     ├── AddressRefused       this address will never be reached this way
     ├── ChannelBusy          the provider asked to wait; the digest was not taken
@@ -112,6 +117,18 @@ class RequestRefused(AzureDevOpsError):
     """The request itself was refused (400 and the like)."""
 
 
+class TokenRefused(AzureDevOpsError):
+    """Azure DevOps did not make or change a token; `code` is its `patTokenError`."""
+
+    def __init__(self, cause: str, *, remedy: str = "", code: str = "") -> None:
+        super().__init__(cause, remedy=remedy)
+        self.code = code
+
+
+class TokenNotFound(AzureDevOpsError):
+    """The caller has no such token: it is somebody else's, or there is none."""
+
+
 class BrokenReply(AzureDevOpsError):
     """The reply cannot be read: cut short, not JSON, a field missing."""
 
@@ -146,6 +163,20 @@ class LedgerTooNew(LedgerError):
 
 class LedgerUnavailable(LedgerError):
     """The ledger cannot be read or written now; nothing was changed."""
+
+    permanent = False
+
+
+class VaultError(PatWardenError):
+    """A secret could not be kept or looked up; what was there is unchanged."""
+
+
+class VaultRefused(VaultError):
+    """The name holds somebody else's secret, or this identity may not write there."""
+
+
+class VaultUnavailable(VaultError):
+    """Key Vault gives no answer now, and nobody knows whether it took what it was given."""
 
     permanent = False
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from pydantic import SecretStr
+
 EXPIRED: Final = 0
 """The tightest window of all: the token has expired."""
 MOST_LISTED: Final = 100
@@ -132,3 +134,33 @@ class TokenReading:
 
     tokens: tuple[Token, ...]
     faults: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NewToken:
+    """What a token that is to be made shall be; it is for one organization, never global."""
+
+    display_name: str
+    scope: str
+    valid_to: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedToken:
+    """A token that was just made, and its secret, which Azure DevOps shows this once."""
+
+    token: Token
+    secret: SecretStr
+
+
+@dataclass(frozen=True, slots=True)
+class VaultSecret:
+    """Where a token's secret is kept: the name and version of a Key Vault secret.
+
+    `owner` and `authorization_id` are what its tags say, "" where it has none.
+    """
+
+    name: str
+    version: str
+    owner: str = ""
+    authorization_id: str = ""

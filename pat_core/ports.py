@@ -8,7 +8,17 @@ from datetime import datetime
 from enum import Enum
 from typing import Protocol
 
-from pat_core.model import Digest, Organization, TokenReading, UserPage
+from pat_core.model import (
+    Digest,
+    IssuedToken,
+    NewToken,
+    Organization,
+    Owner,
+    Token,
+    TokenReading,
+    UserPage,
+    VaultSecret,
+)
 from pat_core.rows import Change, Row
 from pat_core.summary import Summary
 
@@ -118,4 +128,80 @@ class OpsChannel(Protocol):
 
     async def report(self, summary: Summary) -> None:
         """Hand a summary over. Raises ChannelError."""
+        ...
+
+
+class OwnTokenReader(Protocol):
+    """What an owner sees who is signed in with Entra."""
+
+    async def caller(self, organization: Organization) -> Owner:
+        """The user who makes the calls. Raises AzureDevOpsError, NotSignedIn among them."""
+        ...
+
+    async def my_tokens(self, organization: Organization) -> TokenReading:
+        """Every PAT of the caller, revoked and expired ones too. Raises AzureDevOpsError."""
+        ...
+
+    async def my_token(self, organization: Organization, authorization_id: str) -> Token:
+        """One PAT of the caller. Raises TokenNotFound, or another AzureDevOpsError."""
+        ...
+
+
+class OwnTokenWriter(Protocol):
+    """What an owner may do who is signed in with Entra; nothing is tried twice."""
+
+    async def create(self, organization: Organization, wanted: NewToken) -> IssuedToken:
+        """A new PAT of the caller, as it came back.
+
+        Raises TokenRefused where none was made for sure, Unavailable where nobody knows, or
+        another AzureDevOpsError (none was made).
+        """
+        ...
+
+    async def extend(self, organization: Organization, token: Token, valid_to: datetime) -> Token:
+        """The PAT with the end that came back. Raises TokenRefused, AzureDevOpsError."""
+        ...
+
+    async def revoke(self, organization: Organization, authorization_id: str) -> None:
+        """End a PAT of the caller; one that is gone is no fault. Raises AzureDevOpsError."""
+        ...
+
+
+class OwnTokens(OwnTokenReader, OwnTokenWriter, Protocol):
+    """An owner's PATs in the owner's own hands."""
+
+
+class TokenAdmin(Protocol):
+    """What the service itself may do to anybody's tokens."""
+
+    async def revoke_tokens(
+        self, organization: Organization, authorization_ids: Sequence[str]
+    ) -> None:
+        """Order the end of tokens; it may take an hour, and doing it twice does no harm.
+
+        Raises AzureDevOpsError, NotPermitted among them.
+        """
+        ...
+
+
+class TokenTrial(Protocol):
+    """Whether a secret opens the door."""
+
+    async def works(self, organization: Organization, issued: IssuedToken) -> bool | None:
+        """True or false as Azure DevOps says; None where it cannot be tried or told."""
+        ...
+
+
+class Vault(Protocol):
+    """Where the secrets of new tokens are kept."""
+
+    async def kept(self, name: str) -> VaultSecret | None:
+        """The newest version of a secret, or None. Raises VaultError."""
+        ...
+
+    async def keep(self, name: str, owner: Owner, issued: IssuedToken) -> VaultSecret:
+        """Keep a token's secret under a name; what was there becomes an older version.
+
+        Raises VaultRefused where the name holds somebody else's secret, VaultError.
+        """
         ...
