@@ -18,7 +18,7 @@ from pat_core.delivery import Outlet, Sender
 from pat_core.desk import Desk
 from pat_core.errors import SettingsError
 from pat_core.ports import Clock, OpsChannel, Queues, Store
-from pat_core.routes import Routes
+from pat_core.routes import ROUTED, Routes, webhook_recipient
 from pat_core.settings import Settings, load_settings, sentence
 from pat_core.summarize import Watch
 
@@ -159,8 +159,9 @@ class Services:
 
     @cached_property
     def teams(self) -> TeamsChannel | None:
-        """The channel that posts cards, or None where none is set up."""
-        if self.settings.teams_webhook_url is None:
+        """The channel that posts cards, or None where no webhook is set up."""
+        routed = [route.teams for route in self.settings.routes if route.teams]
+        if self.settings.teams_webhook_url is None and not routed:
             return None
         import httpx
 
@@ -175,6 +176,7 @@ class Services:
             self.clock,
             asyncio.sleep,
             webhook=self.settings.teams_webhook_url,
+            routed={webhook_recipient(webhook): webhook for webhook in routed},
         )
 
     @cached_property
@@ -183,15 +185,18 @@ class Services:
         if self.given is not None:
             return self.given
         email = Outlet(self.email, self.settings.email_allowance) if self.email else None
-        teams = Outlet(self.teams) if self.teams else None
-        found = {"email": email, "teams": teams}
+        cards = Outlet(self.teams) if self.teams else None
+        teams = cards if self.settings.teams_webhook_url else None
+        # Last, since what another channel could not send goes to no route's webhook.
+        found = {"email": email, "teams": teams, ROUTED: cards}
         return {name: outlet for name, outlet in found.items() if outlet}
 
     @cached_property
     def ops(self) -> Sequence[OpsChannel]:
         """The channels to those who run the service: a mail and a card, as far as set up."""
         mail = self.email if self.settings.ops_address else None
-        return [channel for channel in (mail, self.teams) if channel]
+        card = self.teams if self.settings.teams_webhook_url else None
+        return [channel for channel in (mail, card) if channel]
 
     @cached_property
     def sender(self) -> Sender | None:

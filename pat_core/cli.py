@@ -22,6 +22,7 @@ from pat_core.bootstrap import Services, system_clock
 from pat_core.doctor import Trial, Verdict, examine, send_test
 from pat_core.errors import ExitStatus, PatWardenError, SettingsError
 from pat_core.model import Organization
+from pat_core.routes import webhook_recipient
 from pat_core.settings import EXAMPLES, Settings, load_settings, parse_organizations, sentence
 from pat_core.survey import survey
 
@@ -204,7 +205,8 @@ async def _send_test(settings: Settings, address: str) -> list[Trial]:
         if not channels:
             fault = "no channel is set up; mails need PAT_EMAIL_ENDPOINT too"
             raise SettingsError([sentence("email_sender", fault)])
-        return await send_test(channels, address, services.clock())
+        webhooks = [webhook_recipient(each.teams) for each in settings.routes if each.teams]
+        return await send_test(channels, address, services.clock(), list(dict.fromkeys(webhooks)))
 
 
 def _trial_table(trials: list[Trial]) -> Table:

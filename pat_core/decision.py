@@ -20,7 +20,7 @@ from pat_core.records import (
     notice_row,
     token_row,
 )
-from pat_core.routes import Routes
+from pat_core.routes import ROUTED, Routes, is_webhook
 from pat_core.rows import Change, write
 
 NO_ROUTES: Final = Routes()
@@ -141,6 +141,7 @@ class _Telling:
             noted_at=self.now,
             reason="" if recipient else self.unreachable,
             is_copy=is_copy,
+            channel=ROUTED if is_webhook(recipient) else "",
         )
 
     def _note(self, record: NoticeRecord) -> Iterator[Change]:

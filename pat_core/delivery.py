@@ -50,6 +50,7 @@ LEASE_FOR: Final = timedelta(minutes=5)
 LONGEST: Final = timedelta(minutes=4)
 """What is not sent by then waits for the next time, which comes soon."""
 MOST_MAILS_A_DAY: Final = 3
+_NO_WEBHOOK: Final = "No route names this webhook any more."
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,21 +176,28 @@ class _Visit:
         rests = any(item.record.retry_at and item.record.retry_at > now for item in parcel)
         if channel in self.shut or rests:
             return Delivered(waiting=1)
-        if operation:
-            try:
-                known = await self.sender.outlets[channel].channel.outcome(operation)
-            except ChannelError as fault:
-                return await self._failed(channel, fault, parcel, unsent=False)
-            if known is Outcome.ACCEPTED:
-                return await self._accepted(parcel)
-            if known is Outcome.REFUSED:
-                dropped = AddressRefused("The provider dropped the message.")
-                return await self._failed(channel, dropped, parcel, unsent=True)
+        if channel not in self.sender.outlets:
+            return await self._failed(channel, AddressRefused(_NO_WEBHOOK), parcel, unsent=True)
+        if operation and (known := await self._earlier_try(channel, operation, parcel)):
+            return known
         # Another try is no other mail, so that the cap for each address holds only the first.
         has_room = operation or await self.taps.has_room(self.recipient)
         if not has_room or not await self._may_leave(channel):
             return Delivered(waiting=1)
         return await self._hand_over(channel, operation, parcel)
+
+    async def _earlier_try(self, channel: str, operation: str, parcel: Parcel) -> Delivered | None:
+        """What became of a digest that may have been taken already; None where nobody knows."""
+        try:
+            known = await self.sender.outlets[channel].channel.outcome(operation)
+        except ChannelError as fault:
+            return await self._failed(channel, fault, parcel, unsent=False)
+        if known is Outcome.ACCEPTED:
+            return await self._accepted(parcel)
+        if known is Outcome.REFUSED:
+            dropped = AddressRefused("The provider dropped the message.")
+            return await self._failed(channel, dropped, parcel, unsent=True)
+        return None
 
     async def _may_leave(self, channel: str) -> bool:
         wait = await self.taps.take(channel, self.sender.outlets[channel].allowance)

@@ -20,6 +20,7 @@ from pat_core.records import (
     read_account,
     settled,
 )
+from pat_core.routes import ROUTED
 from pat_core.rows import OUTBOX, OWNERS, Change, Verb, transactions, write
 
 
@@ -51,12 +52,14 @@ class Desk:
 
     def channel(self, name: str) -> str:
         """The channel of that name, or the first where there is none such."""
-        return name if name in self.channels else self.channels[0]
+        return name if name in (*self.channels, ROUTED) else self.channels[0]
 
     def next_channel(self, name: str) -> str | None:
-        """The channel to try after that one, or None."""
-        after = self.channels.index(self.channel(name)) + 1
-        return self.channels[after] if after < len(self.channels) else None
+        """The channel to try after that one, or None. A route's webhook stands in for no other."""
+        fallbacks = [each for each in self.channels if each != ROUTED]
+        if (channel := self.channel(name)) not in fallbacks:
+            return None
+        return next(iter(fallbacks[fallbacks.index(channel) + 1 :]), None)
 
     async def items(self, owner: Owner, wanted: Callable[[NoticeRecord], bool]) -> list[Item]:
         """An owner's notices that are wanted and go to this address."""

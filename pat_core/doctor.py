@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -22,6 +22,7 @@ from pat_core.errors import (
 from pat_core.model import Organization, Owner, Token, TokenReading, UserPage
 from pat_core.ports import AzureDevOps, Channel
 from pat_core.records import as_notice
+from pat_core.routes import ROUTED
 
 
 class Verdict(StrEnum):
@@ -80,15 +81,21 @@ async def examine(patient: Patient, organization: Organization) -> list[Trial]:
     return [*trials, await mine]
 
 
-async def send_test(channels: Mapping[str, Channel], address: str, now: datetime) -> list[Trial]:
-    """A trial for each channel: a digest of one invented token is handed over to an address."""
+async def send_test(
+    channels: Mapping[str, Channel], address: str, now: datetime, webhooks: Sequence[str] = ()
+) -> list[Trial]:
+    """A trial for each channel: a digest of one invented token is handed over to an address.
+
+    `webhooks` are the recipients that stand for the webhooks of routes: each gets one too.
+    """
     token = Token(str(uuid4()), "A test of PAT Warden", "vso.code", now, now + timedelta(days=7))
     owner = Owner("test", "test", "", address)
-    digest = compose([as_notice(owner, token, 7)], address)
     trials = []
     for name, channel in channels.items():
-        sending = channel.send(digest, operation_id=str(uuid4()), claimed_at=now)
-        trials.append(await _try(Organization(name), f"send to {address}", sending))
+        for recipient in webhooks if name == ROUTED else [address]:
+            digest = compose([as_notice(owner, token, 7)], recipient)
+            sending = channel.send(digest, operation_id=str(uuid4()), claimed_at=now)
+            trials.append(await _try(Organization(name), f"send to {recipient}", sending))
     return trials
 
 

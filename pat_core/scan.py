@@ -27,7 +27,7 @@ from pat_core.model import Organization, Owner, TokenReading
 from pat_core.outbox import hints, unsent_row
 from pat_core.ports import AzureDevOps, Clock, Store
 from pat_core.records import read_account
-from pat_core.routes import Routes
+from pat_core.routes import ROUTED, Routes, is_webhook
 from pat_core.rows import OUTBOX, OWNERS, Change, Verb, transactions
 
 _TRIES: Final = 3
@@ -133,7 +133,8 @@ class Scanner:
             for hint in hints(owner, decision.notices):
                 await self.store.write(OUTBOX, [hint])
         for address, notices in decision.copies.items():
-            for hint in hints(replace(owner, address=address), notices):
+            channel = ROUTED if is_webhook(address) else ""
+            for hint in hints(replace(owner, address=address), notices, channel):
                 await self.store.write(OUTBOX, [hint])
         if decision.unreachable:
             why = decision.reason

@@ -82,8 +82,8 @@ def parse_routes(text: object) -> tuple[Route, ...]:
     if not isinstance(text, str):
         return TypeAdapter(tuple[Route, ...]).validate_python(text)
     routes = tuple(_route(item) for item in _json_list(text))
-    addresses = {each for route in routes for each in (*route.to, *route.escalate_to)}
-    if len(addresses) > _MOST_COPIES:
+    named = {each for route in routes for each in (*route.to, *route.escalate_to, route.teams)}
+    if len(named) > _MOST_COPIES:
         # A token and all its notices are written in one transaction of the ledger.
         raise ValueError(f"the routes name more than {_MOST_COPIES} addresses")
     return routes
@@ -243,9 +243,10 @@ def _route(item: object) -> Route:
     if not isinstance(item, dict) or not item.keys() <= known or not item:
         raise ValueError(f"each route may have {', '.join(known)}")
     to, escalate_to = (_addresses(item.get(name, [])) for name in ("to", "escalate_to"))
-    if not to and not escalate_to:
-        raise ValueError("a route has nobody in to or escalate_to")
-    return Route(str(item.get("owner", "*")), str(item.get("token", "*")), to, escalate_to)
+    teams = check_webhook(SecretStr(str(item["teams"]))) if item.get("teams") else None
+    if not to and not escalate_to and not teams:
+        raise ValueError("a route has nobody in to, escalate_to or teams")
+    return Route(str(item.get("owner", "*")), str(item.get("token", "*")), to, escalate_to, teams)
 
 
 def _addresses(given: object) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from pat_core.channels.render import Renderer, TokenRow
 from pat_core.digest import shown_name, subject
 from pat_core.model import Digest
+from pat_core.routes import is_webhook
 from pat_core.summary import Summary
 
 LARGEST: Final = 20_000
@@ -20,34 +21,25 @@ _LONGEST_NAME: Final = 80
 
 
 def digest_card(digest: Digest, renderer: Renderer, now: datetime) -> dict[str, Any]:
-    """The message of a digest: the owner is mentioned; as many tokens as fit, then "+N more"."""
+    """The message of a digest: the owner is mentioned; as many tokens as fit, then "+N more".
+
+    A copy in a channel of its own mentions nobody.
+    """
     rows = renderer.rows(digest, now)
-    first = digest.notices[0]
-    known = digest.recipient if first.is_copy else first.owner.display_name or digest.recipient
-    known = shown_name(known, _LONGEST_NAME)
-    # A mention has to stand in the text exactly as it stands in the entity.
-    name = "".join(each for each in known if each not in _SIGNS and each not in "<>&")
+    name = "" if is_webhook(digest.recipient) else _mentioned(digest)
     title = subject(digest, now).removeprefix("[Azure DevOps] ")
     link = rows[0].link
     for shown in range(len(rows), -1, -1):
         body = [
             _text(title, size="large", weight="bolder"),
-            {
-                "type": "TextBlock",
-                "text": f"<at>{name}</at>, these personal access tokens need a look.",
-                "wrap": True,
-            },
+            _greeting(name),
             *(_token(row) for row in rows[:shown]),
         ]
         if more := len(digest.notices) - shown:
             body.append(_text(f"+{more} more", isSubtle=True))
         message = _message(body, [{"type": "Action.OpenUrl", "title": "Open tokens", "url": link}])
-        content = message["attachments"][0]["content"]
-        mentioned = {"id": digest.recipient, "name": name}
-        mention = {"type": "mention", "text": f"<at>{name}</at>", "mentioned": mentioned}
-        content["msteams"] = {"width": "Full", "entities": [mention]}
-        # A flow that writes to the person directly takes it from here.
-        message["recipient"] = digest.recipient
+        if name:
+            _mention(message, digest.recipient, name)
         if _size(message) <= LARGEST:
             break
     return message
@@ -80,6 +72,30 @@ def summary_card(summary: Summary) -> dict[str, Any]:
         if _size(message) <= LARGEST:
             break
     return message
+
+
+def _mentioned(digest: Digest) -> str:
+    first = digest.notices[0]
+    known = digest.recipient if first.is_copy else first.owner.display_name or digest.recipient
+    # A mention has to stand in the text exactly as it stands in the entity.
+    shown = shown_name(known, _LONGEST_NAME)
+    return "".join(each for each in shown if each not in _SIGNS and each not in "<>&")
+
+
+def _greeting(name: str) -> dict[str, Any]:
+    whose = f"<at>{name}</at>, these personal access tokens" if name else "These tokens of others"
+    return {"type": "TextBlock", "text": f"{whose} need a look.", "wrap": True}
+
+
+def _mention(message: dict[str, Any], recipient: str, name: str) -> None:
+    mention = {
+        "type": "mention",
+        "text": f"<at>{name}</at>",
+        "mentioned": {"id": recipient, "name": name},
+    }
+    message["attachments"][0]["content"]["msteams"] = {"width": "Full", "entities": [mention]}
+    # A flow that writes to the person directly takes it from here.
+    message["recipient"] = recipient
 
 
 def _token(row: TokenRow) -> dict[str, Any]:

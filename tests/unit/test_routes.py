@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
+from pat_core.channels.card import digest_card
 from pat_core.channels.render import Renderer
+from pat_core.delivery import Outlet, Sender
+from pat_core.errors import AddressRefused
 from pat_core.ledger.sqlite import SqliteStore
 from pat_core.outbox import BY_URGENCY
-from pat_core.routes import Route, Routes
+from pat_core.routes import Route, Routes, webhook_recipient
 from pat_core.rows import OUTBOX
 from tests.builders import ANA, BO, MUTE, a_notice, a_token
-from tests.fakes import FakeTime
+from tests.fakes import FakeChannel, FakeTime
 from tests.service import Service
 
 pytestmark = pytest.mark.anyio
@@ -53,6 +58,63 @@ class TestCopies:
     def test_each_address_is_named_once(self) -> None:
         routes = Routes([Route(to=(TEAM, LEAD)), Route(to=(TEAM,), escalate_to=(TEAM,))])
         assert routes.copies(a_notice("ci", 1)) == (TEAM, LEAD)
+
+
+WEBHOOK = SecretStr("https://contoso.logic.azure.com/hook?sig=s3cret")
+
+
+class TestWebhook:
+    @pytest.fixture
+    def cards(self, time: FakeTime) -> FakeChannel:
+        return FakeChannel(time.clock)
+
+    async def send(self, service: Service, **outlets: FakeChannel) -> None:
+        given = {name: Outlet(channel) for name, channel in outlets.items()}
+        await Sender(service.store, given, service.time.clock, 100).send_due()
+
+    async def test_a_card_for_all_goes_to_the_routes_own_webhook(
+        self, service: Service, cards: FakeChannel
+    ) -> None:
+        service.routes = [Route(owner="ana*", teams=WEBHOOK)]
+        service.owns(ANA, a_token("ci", 5))
+        service.owns(BO, a_token("cd", 5))
+        await service.scan()
+        for _ in range(2):
+            await self.send(service, email=service.channel, routed=cards)
+        assert cards.told() == [(webhook_recipient(WEBHOOK), "ci", 7)]
+        assert {who for who, _, _ in service.channel.told()} == {ANA.address, BO.address}
+        (digest,) = cards.sent.values()
+        message = json.dumps(digest_card(digest, Renderer(), service.time.now))
+        assert "tokens of others" in message
+        assert "Ana Almeida" in message
+        assert "<at>" not in message
+
+    async def test_its_address_is_nowhere_in_the_ledger(
+        self, service: Service, cards: FakeChannel, tmp_path: Path
+    ) -> None:
+        service.routes = [Route(teams=WEBHOOK)]
+        service.owns(ANA, a_token("ci", 5))
+        await service.scan()
+        await self.send(service, email=service.channel, routed=cards)
+        service.store.close()
+        assert b"s3cret" not in (tmp_path / "ledger.sqlite").read_bytes()
+
+    @pytest.mark.parametrize("is_set_up", [True, False])
+    async def test_where_it_fails_for_good_no_other_channel_gets_it_and_ops_know(
+        self, service: Service, cards: FakeChannel, is_set_up: bool
+    ) -> None:
+        service.routes = [Route(teams=WEBHOOK)]
+        service.owns(ANA, a_token("ci", 5))
+        await service.scan()
+        cards.fails = AddressRefused("No such flow.")
+        outlets = {"email": service.channel, "teams": FakeChannel(service.time.clock)}
+        await self.send(service, **outlets, **({"routed": cards} if is_set_up else {}))
+        assert [who for who, _, _ in service.channel.told()] == [ANA.address]
+        assert outlets["teams"].told() == []
+        (said,) = (await service.summary()).unsent
+        assert said.endswith(
+            "No such flow." if is_set_up else "No route names this webhook any more."
+        )
 
 
 class TestService:

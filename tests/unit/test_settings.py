@@ -116,10 +116,12 @@ class TestRoutes:
     @pytest.mark.parametrize(
         ("text", "says"),
         [
-            ('[{"owner": "svc-*"}]', "has nobody in to or escalate_to"),
+            ('[{"owner": "svc-*"}]', "has nobody in to, escalate_to or teams"),
             ('[{"to": ["team"]}]', "'team' is not a mail address"),
             ('[{"to": [7]}]', "7 is not a mail address"),
             ('[{"too": ["a@b.com"]}]', "may have owner, token, to, escalate_to"),
+            ('[{"teams": "http://x.logic.azure.com/s3cret"}]', "it is not an https address"),
+            ('[{"teams": "https://x.webhook.office.com/s3cret"}]', "has retired"),
             ("[{", "JSON cannot be read"),
             ('["a@b.com"]', "each route may have"),
             (
@@ -133,6 +135,13 @@ class TestRoutes:
     ) -> None:
         (fault,) = faults(monkeypatch, PAT_ROUTES=text)
         assert says in fault
+        assert "s3cret" not in fault
+
+    def test_a_webhook_is_a_secret(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PAT_ROUTES", '[{"teams": "https://x.logic.azure.com/s3cret"}]')
+        settings = load_settings()
+        assert settings.routes[0].teams
+        assert "s3cret" not in repr(settings)
 
 
 class TestTeams:
