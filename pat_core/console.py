@@ -27,6 +27,7 @@ from pat_core.digest import subject, when
 from pat_core.errors import PatWardenError, SettingsError
 from pat_core.model import EXPIRED
 from pat_core.run_records import RunReport
+from pat_core.summary import counted
 from pat_core.survey import Progress, Survey
 
 OUT: Final = Console()
@@ -97,7 +98,8 @@ def survey_json(survey: Survey, windows: Sequence[int]) -> str:
     return json.dumps(
         {
             "organizations": [_report_json(report, windows) for report in survey.reports],
-            "digests": survey.delivered.sent,
+            "digests": survey.mails_sent,
+            "cards": survey.cards,
         }
     )
 
@@ -120,9 +122,10 @@ def show_survey(survey: Survey, windows: Sequence[int], now: datetime) -> None:
     """Print the table, the digests and whatever was missed."""
     OUT.print(survey_table(survey, windows))
     _show_left_out(survey)
-    digests = survey.delivered.sent
-    verb = "written" if survey.sent else "would be sent"
-    _out(f"{digests:,} {'mail' if digests == 1 else 'mails'} {verb}.")
+    written = counted(survey.mails_sent, "mail")
+    if survey.cards:
+        written += f" and {counted(survey.cards, 'card')}"
+    _out(f"{written} {'written' if survey.sent else 'would be sent'}.")
     if not survey.sent:
         _show_digests(survey, now)
     show_faults(survey)
@@ -145,7 +148,7 @@ def _show_digests(survey: Survey, now: datetime) -> None:
         soonest = when(digest.notices[0].expires_at, now)
         line = f"  {digest.recipient}: {subject(digest, now)}; first {soonest}"
         OUT.print(escape(line), highlight=False, soft_wrap=True)
-    more = survey.delivered.sent - len(survey.first)
+    more = survey.mails_sent - len(survey.first)
     if more > 0:
         OUT.print(f"  and {more:,} more", highlight=False)
 

@@ -24,11 +24,9 @@ from pat_core.errors import (
     ChannelMisconfigured,
     Conflict,
 )
-from pat_core.model import Owner
 from pat_core.outbox import (
     BY_URGENCY,
     LEASE,
-    OWNER,
     Hint,
     by_recipient,
     read_hint,
@@ -127,8 +125,8 @@ class _Visit:
         lease = await self._take_lease()
         if lease is None:
             return Delivered(held=1)
-        pointers = await self._pointers()
-        items = [item for pointer in pointers for item in await self._open(pointer.owner)]
+        pointers = await self.desk.pointers(self.recipient)
+        items = [item for pointer in pointers for item in await self.desk.waiting(pointer.owner)]
         await self.desk.settle(
             [item for item in items if item.notice is None], NoticeState.NOT_NEEDED
         )
@@ -153,14 +151,6 @@ class _Visit:
         except Conflict:
             return None
         return replace(lease, version=version)
-
-    async def _pointers(self) -> list[Hint]:
-        rows = self.store.rows(OUTBOX, by_recipient(self.recipient), after=OWNER)
-        return [read_hint(row) async for row in rows if row.key.startswith(OWNER)]
-
-    async def _open(self, owner: Owner) -> list[Item]:
-        waiting = (NoticeState.PENDING, NoticeState.CLAIMED)
-        return await self.desk.items(owner, lambda record: record.state in waiting)
 
     def _parcels(self, items: Iterable[Item]) -> list[tuple[str, str, list[Item]]]:
         """What belongs into one digest each: what was claimed together before, then the rest."""

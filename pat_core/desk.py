@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from pat_core.model import Notice, Owner
-from pat_core.outbox import hints, unsent_row
+from pat_core.outbox import OWNER, Hint, by_recipient, hints, read_hint, unsent_row
 from pat_core.ports import Clock, Store
 from pat_core.records import (
     Account,
@@ -60,6 +60,16 @@ class Desk:
         if (channel := self.channel(name)) not in fallbacks:
             return None
         return next(iter(fallbacks[fallbacks.index(channel) + 1 :]), None)
+
+    async def pointers(self, recipient: str) -> list[Hint]:
+        """The hints to the owners whose notices go to a recipient."""
+        rows = self.store.rows(OUTBOX, by_recipient(recipient), after=OWNER)
+        return [read_hint(row) async for row in rows if row.key.startswith(OWNER)]
+
+    async def waiting(self, owner: Owner) -> list[Item]:
+        """An owner's notices to this address that are still to be sent, or to be settled."""
+        states = (NoticeState.PENDING, NoticeState.CLAIMED)
+        return await self.items(owner, lambda record: record.state in states)
 
     async def items(self, owner: Owner, wanted: Callable[[NoticeRecord], bool]) -> list[Item]:
         """An owner's notices that are wanted and go to this address."""

@@ -16,6 +16,7 @@ from pat_core.messages import ORGANIZATIONS, POISON, USERS
 from pat_core.model import Organization
 from pat_core.outbox import BY_URGENCY, UNSENT, read_unsent
 from pat_core.ports import Clock, OpsChannel, Queues, Store, Waiting
+from pat_core.preview import preview
 from pat_core.records import is_still_untold, read_account
 from pat_core.rows import OUTBOX, OWNERS, RUNS, Change, Verb, key_time
 from pat_core.run_log import RunLog
@@ -55,6 +56,7 @@ class Watch:
             fault,
             tuple([untold async for untold in self._untold()]),
             dry_run=self.dry_run,
+            would_send=await preview(self.store, self.clock) if self.dry_run else (),
         )
 
     async def health(self) -> tuple[bool, dict[str, object]]:

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from pat_core.delivered import Delivered
-from pat_core.digest import distance, shown_name
-from pat_core.model import EXPIRED
+from pat_core.digest import distance, shown_name, subject
+from pat_core.model import EXPIRED, Digest
 from pat_core.run_records import RunReport
 
 _LONGEST: Final = 150
@@ -41,6 +41,7 @@ class Summary:
     `delivered` is what left in the last 24 hours, `waiting` how many owners are still to be told,
     `poison` what the first few messages in each poison queue are about, `poisoned` how many there
     are, and `queues_fault` why that is not known. `unsent` says of whom nobody could tell, and why.
+    In a dry run `would_send` holds the first digests that would leave now.
     """
 
     now: datetime
@@ -53,6 +54,15 @@ class Summary:
     queues_fault: str = ""
     unsent: Sequence[str] = ()
     dry_run: bool = False
+    would_send: Sequence[Digest] = ()
+
+    @property
+    def rehearsed(self) -> tuple[str, ...]:
+        """What would have been sent, were it no dry run: a sentence for each of the first."""
+        return tuple(
+            f"{digest.recipient}: {subject(digest, self.now).removeprefix('[Azure DevOps] ')}"
+            for digest in self.would_send
+        )
 
     @property
     def troubles(self) -> tuple[str, ...]:

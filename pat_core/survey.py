@@ -21,6 +21,7 @@ from pat_core.local.host import Host
 from pat_core.local.memory_queues import MemoryQueues
 from pat_core.model import Digest
 from pat_core.ports import Channel, Clock, Outcome, Store
+from pat_core.routes import ROUTED, is_webhook
 from pat_core.rows import RUNS, key_time
 from pat_core.run_log import RunLog
 from pat_core.run_records import RunReport
@@ -48,13 +49,22 @@ class Survey:
     reports: list[RunReport] = field(default_factory=list)
     delivered: Delivered = field(default_factory=Delivered)
     first: list[Digest] = field(default_factory=list)
+    cards: int = 0
     mails: Counter[str] = field(default_factory=Counter)
 
     def note(self, digest: Digest) -> None:
         """Count a digest for each organization it is about, and remember the first few."""
+        if is_webhook(digest.recipient):
+            self.cards += 1
+            return
         self.mails.update({notice.owner.organization for notice in digest.notices})
         if len(self.first) < MOST_SHOWN:
             self.first.append(digest)
+
+    @property
+    def mails_sent(self) -> int:
+        """How many mails went out, or would go."""
+        return self.delivered.sent - self.cards
 
     @property
     def exit_status(self) -> ExitStatus:
@@ -104,7 +114,8 @@ async def survey(
     # The client has tried often enough by itself; nobody at a desk waits for five times that.
     queues = MemoryQueues(most_dequeued=1)
     async with _ledger(settings.local_dir, copied=channel is None) as store:
-        shared = Services(settings, clock, {"outbox": Outlet(NotedChannel(result, channel))})
+        outlet = Outlet(NotedChannel(result, channel))
+        shared = Services(settings, clock, {"outbox": outlet, ROUTED: outlet})
         shared.store, shared.queues = store, queues
         async with sharing(shared):
             host = Host(app, queues, clock)

@@ -41,6 +41,7 @@ class Service:
     azure_devops: FakeAzureDevOps = field(default_factory=FakeAzureDevOps)
     organizations: Sequence[Organization] = (CONTOSO,)
     routes: Sequence[Route] = ()
+    dry_run: bool = False
     memory: MemoryQueues = field(default_factory=lambda: MemoryQueues(retry_after=0))
     channel: FakeChannel = field(init=False)
 
@@ -61,7 +62,11 @@ class Service:
         self, store: Store | None = None, queues: Queues | None = None
     ) -> AsyncIterator[Host]:
         """The functions, over this ledger and these queues or over what stands in front of them."""
-        settings = Settings(organizations=tuple(self.organizations), routes=tuple(self.routes))
+        settings = Settings(
+            organizations=tuple(self.organizations),
+            routes=tuple(self.routes),
+            dry_run=self.dry_run,
+        )
         shared = Services(settings, self.time.clock, self.outlets)
         shared.store = store or self.store
         shared.queues = queues or self.memory

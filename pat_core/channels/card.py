@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime
 from typing import Any, Final
 
@@ -119,6 +120,11 @@ def _text(text: str, **more: object) -> dict[str, Any]:
 def _plain(text: str) -> str:
     """Text that a card shows as it is: it would read some signs as Markdown."""
     return "".join(f"\\{each}" if each in _SIGNS else each for each in text)
+
+
+def unmarked(text: str) -> str:
+    """The text that a card shows, as it was before signs of Markdown were kept from their work."""
+    return re.sub(r"\\(.)", r"\1", text)
 
 
 def _message(body: list[dict[str, Any]], actions: list[dict[str, Any]]) -> dict[str, Any]:

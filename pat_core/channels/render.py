@@ -90,6 +90,8 @@ class Renderer:
                 for each in summary.organizations
             ],
             "sent": summary.sent,
+            "rehearsed": summary.rehearsed,
+            "more_rehearsed": max(0, summary.waiting - len(summary.rehearsed)),
             "failures": summary.delivered.failures,
             "unsent": summary.unsent[:MOST_LISTED],
             "more_unsent": max(0, len(summary.unsent) - MOST_LISTED),

@@ -27,11 +27,14 @@ from pat_core.local.simulator import Simulator, create_app
 from pat_core.local.world_file import load_world
 from pat_core.model import Organization
 from pat_core.ports import Clock
+from pat_core.routes import ROUTED, Route
 from pat_core.settings import Settings
 from pat_core.survey import Progress, Survey, survey
 
 THROTTLE_EVERY: Final = 150
 """A demo of 200 users is asked to wait once or twice, as a real scan is."""
+SERVICE_ACCOUNTS: Final = Route(owner="svc-*", teams=SecretStr("https://teams.invalid/outbox"))
+"""Nobody reads their mailboxes, so their team gets a card; here it lands in the outbox too."""
 _IN_AZURE: Final = "WEBSITE_INSTANCE_ID"
 
 
@@ -78,7 +81,7 @@ async def serve(
         _source(embedded) as source,
     ):
         channel = outbox_channel(settings)
-        shared = Services(embedded, given={"outbox": Outlet(channel)})
+        shared = Services(embedded, given={"outbox": Outlet(channel), ROUTED: Outlet(channel)})
         shared.queues, shared.ops = source, [channel]
         async with sharing(shared):
             host = Host(app, source, system_clock, _schedules(settings))
@@ -106,6 +109,7 @@ async def embedded_organization(
         yield settings.model_copy(
             update={
                 "organizations": (organization,),
+                "routes": settings.routes or (SERVICE_ACCOUNTS,),
                 "admin_token": secret,
                 "storage_account": "",
                 "storage_connection_string": given if azurite else None,

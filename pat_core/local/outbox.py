@@ -1,4 +1,4 @@
-"""The channel that leaves each mail as a file, for a desk without a mail server."""
+"""The channel that leaves each mail and card as a file, for a desk without a mail server."""
 
 from __future__ import annotations
 
@@ -15,24 +15,29 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
+from pat_core.channels.card import digest_card, summary_card, unmarked
 from pat_core.channels.render import Mail, Renderer
 from pat_core.errors import ChannelMisconfigured
 from pat_core.model import EXPIRED, Digest, Notice
 from pat_core.ports import Clock, Outcome
+from pat_core.routes import is_webhook
 from pat_core.rows import key_time, short_hash
 from pat_core.summary import Summary
 
 SENDER: Final = "PAT Warden <pat-warden@localhost>"
 OPS_ADDRESS: Final = "ops@localhost"
 NAME: Final = re.compile(r"\d{8}T\d{6}\.\d{6}Z-[0-9a-f]{16}")
-"""What a mail is called: when it was claimed, and a hash of its recipient."""
+"""What a mail or a card is called: when it was claimed, and a hash of its recipient."""
+MAIL: Final = ".eml"
+CARD: Final = ".card"
+TEAMS: Final = "a Teams channel"
 
 
 class OutboxChannel:
-    """Writes a mail as `.eml`, and beside it a `.json` that says what it is about.
+    """Writes a mail as `.eml` or a card as `.card`, and beside it a `.json` of what it is about.
 
-    The name follows from the claim, so the same digest sent again is the same file. Implements
-    the ports Channel and OpsChannel.
+    Cards are for the webhooks of routes, and summaries come as both. The name follows from the
+    claim, so the same digest sent again is the same file. Implements Channel and OpsChannel.
     """
 
     def __init__(
@@ -44,10 +49,17 @@ class OutboxChannel:
         self._clock = clock
 
     async def send(self, digest: Digest, *, operation_id: str, claimed_at: datetime) -> None:
-        """Write one mail. Raises ChannelMisconfigured where the folder can't be written to."""
-        mail = self._renderer.render(digest, self._clock())
-        notices = [_about(notice) for notice in digest.notices]
-        self._leave(mail, digest.recipient, operation_id, claimed_at, notices)
+        """Write one mail or card. Raises ChannelMisconfigured where the folder takes none."""
+        now = self._clock()
+        about = {
+            "recipient": digest.recipient,
+            "operation_id": operation_id,
+            "notices": [_about(notice) for notice in digest.notices],
+        }
+        if is_webhook(digest.recipient):
+            self._leave_card(digest_card(digest, self._renderer, now), about, claimed_at)
+        else:
+            self._leave_mail(self._renderer.render(digest, now), about, claimed_at)
 
     async def outcome(self, operation_id: str) -> Outcome:
         """Unknown: the same digest again is the same file, so that nobody needs to know."""
@@ -55,31 +67,27 @@ class OutboxChannel:
         return Outcome.UNKNOWN
 
     async def report(self, summary: Summary) -> None:
-        """Write the mail of a summary. Raises ChannelMisconfigured as above."""
-        mail = self._renderer.summary(summary)
-        self._leave(mail, self._ops_address, str(uuid4()), summary.now, [])
+        """Write the mail and the card of a summary. Raises ChannelMisconfigured as above."""
+        about = {"recipient": self._ops_address, "operation_id": str(uuid4()), "notices": []}
+        self._leave_mail(self._renderer.summary(summary), about, summary.now)
+        self._leave_card(summary_card(summary), about | {"recipient": TEAMS}, summary.now)
 
-    def _leave(
-        self,
-        mail: Mail,
-        recipient: str,
-        operation_id: str,
-        time: datetime,
-        notices: list[dict[str, Any]],
-    ) -> None:
-        name = f"{key_time(time)}-{short_hash(recipient)}"
-        about = {
-            "recipient": recipient,
-            "subject": mail.subject,
-            "operation_id": operation_id,
-            "notices": notices,
-        }
-        message = _message(mail, recipient, operation_id, time)
+    def _leave_mail(self, mail: Mail, about: dict[str, Any], time: datetime) -> None:
+        message = _message(mail, about["recipient"], about["operation_id"], time)
+        self._leave(MAIL, message.as_bytes(policy=SMTP), about | {"subject": mail.subject}, time)
+
+    def _leave_card(self, card: dict[str, Any], about: dict[str, Any], time: datetime) -> None:
+        title = card["attachments"][0]["content"]["body"][0]["text"]
+        content = json.dumps(card, indent=1, ensure_ascii=False).encode()
+        self._leave(CARD, content, about | {"subject": unmarked(title)}, time)
+
+    def _leave(self, suffix: str, content: bytes, about: dict[str, Any], time: datetime) -> None:
+        name = f"{key_time(time)}-{short_hash(about['recipient'])}"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._write(f"{name}.json", json.dumps(about, indent=1, ensure_ascii=False).encode())
             # Last, so that a mail that is there has all that belongs to it.
-            self._write(f"{name}.eml", message.as_bytes(policy=SMTP))
+            self._write(f"{name}{suffix}", content)
         except OSError as fault:
             raise ChannelMisconfigured(
                 f"The outbox {self._folder} cannot be written: {fault.strerror}.",
@@ -98,13 +106,19 @@ class OutboxChannel:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A mail that lies in the outbox."""
+    """A mail or a card that lies in the outbox."""
 
     name: str
     recipient: str
     subject: str
     notices: list[dict[str, Any]]
+    is_card: bool = False
     source: bytes = b""
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """The Adaptive Card of the message."""
+        return dict(json.loads(self.source)["attachments"][0]["content"])
 
     def part(self, subtype: str) -> str:
         """The body as `html` or `plain` text."""
@@ -114,19 +128,24 @@ class Stored:
 
 
 def stored_names(folder: Path) -> list[str]:
-    """The names of all mails in the outbox, the newest first."""
+    """The names of all mails and cards in the outbox, the newest first."""
     if not folder.is_dir():
         return []
-    return sorted((path.stem for path in folder.glob("*.eml")), reverse=True)
+    found = (path.stem for path in folder.iterdir() if path.suffix in (MAIL, CARD))
+    return sorted(filter(NAME.fullmatch, found), reverse=True)
 
 
 def read_stored(folder: Path, name: str, *, whole: bool = True) -> Stored | None:
-    """One mail, with its source if `whole`; None for a name that is none of the outbox's."""
-    if not NAME.fullmatch(name) or not (folder / f"{name}.eml").is_file():
+    """One mail or card, with its source if `whole`; None for a name that is none of these."""
+    paths = (folder / f"{name}{suffix}" for suffix in (MAIL, CARD))
+    path = next((path for path in paths if NAME.fullmatch(name) and path.is_file()), None)
+    if path is None:
         return None
     about = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
-    source = (folder / f"{name}.eml").read_bytes() if whole else b""
-    return Stored(name, about["recipient"], about["subject"], about["notices"], source)
+    source = path.read_bytes() if whole else b""
+    recipient = TEAMS if is_webhook(about["recipient"]) else about["recipient"]
+    is_card = path.suffix == CARD
+    return Stored(name, recipient, about["subject"], about["notices"], is_card, source)
 
 
 def _message(mail: Mail, recipient: str, operation_id: str, claimed_at: datetime) -> EmailMessage:

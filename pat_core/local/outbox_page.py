@@ -12,8 +12,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from pat_core.channels.card import unmarked
 from pat_core.digest import date_and_time
 from pat_core.local.outbox import Stored, read_stored, stored_names
+from pat_core.summary import counted
 
 MOST_LISTED: Final = 200
 _PAGE: Final = "default-src 'none'; style-src 'unsafe-inline'; frame-src 'self'; base-uri 'none'"
@@ -30,12 +32,16 @@ def outbox_routes(folder: Path) -> list[Route]:
     async def listing(_: Request) -> Response:
         names = stored_names(folder)
         shown = [read_stored(folder, name, whole=False) for name in names[:MOST_LISTED]]
-        return _page("outbox.html", mails=[mail for mail in shown if mail], total=len(names))
+        total = counted(len(names), "message")
+        hidden = len(names) > MOST_LISTED
+        return _page("outbox.html", mails=list(filter(None, shown)), total=total, hidden=hidden)
 
     async def one(request: Request) -> Response:
         mail = read_stored(folder, request.path_params["name"])
         if mail is None:
             return _page("missing.html", status=404)
+        if mail.is_card:
+            return _page("card.html", mail=mail, unmarked=unmarked)
         return _page("mail.html", mail=mail, text=mail.part("plain"))
 
     async def part(request: Request) -> Response:
@@ -55,10 +61,14 @@ def outbox_routes(folder: Path) -> list[Route]:
 
 
 def _parts(mail: Stored) -> dict[str, Response]:
-    return {
+    source: dict[str, Response] = {
+        "source": PlainTextResponse(mail.source, headers=_headers(_MAIL))
+    }
+    if mail.is_card:
+        return source
+    return source | {
         "html": HTMLResponse(mail.part("html"), headers=_headers(_MAIL)),
         "text": PlainTextResponse(mail.part("plain"), headers=_headers(_MAIL)),
-        "source": PlainTextResponse(mail.source, headers=_headers(_MAIL)),
     }
 
 

@@ -48,8 +48,12 @@ class Desk:
         return subprocess.CompletedProcess(command, done.returncode, *text)
 
     def mails(self) -> list[dict[str, Any]]:
-        found = sorted((self.folder / ".local" / "outbox").glob("*.json"))
-        return [json.loads(path.read_text(encoding="utf-8")) for path in found]
+        return self.left("eml")
+
+    def left(self, kind: str) -> list[dict[str, Any]]:
+        """What the mails or cards in the outbox are about."""
+        found = sorted((self.folder / ".local" / "outbox").glob(f"*.{kind}"))
+        return [json.loads(path.with_suffix(".json").read_text(encoding="utf-8")) for path in found]
 
 
 @pytest.fixture
@@ -88,9 +92,12 @@ class TestDemo:
         assert first.returncode == 0, first.stderr
         written = len(desk.mails())
         assert written > 20
-        assert f"{written} mails written." in first.stdout
+        assert f"{written} mails and 1 card written." in first.stdout
+        (card,) = desk.left("card")
+        assert len(card["notices"]) > 1
         again = await desk.run("demo")
         assert "0 mails written." in again.stdout
+        assert len(desk.left("card")) == 1
         assert len(desk.mails()) == written
 
     async def test_each_recipient_gets_one_mail(self, desk: Desk) -> None:
@@ -147,7 +154,7 @@ class TestScan:
     ) -> None:
         done = await desk.run("scan", "--json", **contoso)
         found = json.loads(done.stdout)
-        assert found.keys() == {"organizations", "digests"}
+        assert found.keys() == {"organizations", "digests", "cards"}
         (organization,) = found["organizations"]
         assert organization.keys() == {
             "name", "complete", "users", "users_failed", "users_gone", "tokens", "notices",

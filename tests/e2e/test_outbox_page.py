@@ -4,6 +4,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from pydantic import SecretStr
 from starlette.applications import Starlette
 
 from pat_core.channels.render import Renderer
@@ -11,6 +12,7 @@ from pat_core.digest import compose
 from pat_core.local.outbox import OutboxChannel, stored_names
 from pat_core.local.outbox_page import MOST_LISTED, outbox_routes
 from pat_core.local.serving import serving
+from pat_core.routes import webhook_recipient
 from tests.builders import ANA, a_notice
 from tests.fakes import NOW, FakeTime
 
@@ -45,7 +47,7 @@ class TestOutbox:
     async def test_of_very_many_it_shows_the_newest(self, tmp_path: Path, time: FakeTime) -> None:
         await fill(tmp_path, time, *(f"token {number}" for number in range(MOST_LISTED + 5)))
         page = (await get(tmp_path, "/outbox")).text
-        assert "205 mails" in page
+        assert "205 messages" in page
         assert page.count("<li>") == MOST_LISTED
 
     async def test_a_hostile_name_is_only_text(self, tmp_path: Path, time: FakeTime) -> None:
@@ -82,3 +84,18 @@ class TestMail:
     async def test_an_unknown_part_is_not_found(self, tmp_path: Path, time: FakeTime) -> None:
         (name,) = await fill(tmp_path, time, "ci")
         assert (await get(tmp_path, f"/outbox/{name}/secret")).status_code == 404
+
+
+class TestCard:
+    async def test_it_is_shown_and_its_source_too(self, tmp_path: Path, time: FakeTime) -> None:
+        recipient = webhook_recipient(SecretStr("https://contoso.logic.azure.com/s3cret"))
+        digest = compose([a_notice("<script>alert(1)</script>")], recipient)
+        channel = OutboxChannel(tmp_path, Renderer(), time.clock)
+        await channel.send(digest, operation_id="op", claimed_at=NOW)
+        (name,) = stored_names(tmp_path)
+        page = (await get(tmp_path, f"/outbox/{name}")).text
+        assert "card to a Teams channel" in page
+        assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+        assert "<script>" not in page
+        assert (await get(tmp_path, f"/outbox/{name}/source")).json()["type"] == "message"
+        assert (await get(tmp_path, f"/outbox/{name}/html")).status_code == 404

@@ -33,6 +33,7 @@ FLOWS = {
     "delivery",
     "desk",
     "doctor",
+    "preview",
     "reports",
     "run_log",
     "runs",

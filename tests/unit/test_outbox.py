@@ -2,19 +2,23 @@ from __future__ import annotations
 
 import errno
 import json
+from dataclasses import replace
 from datetime import timedelta
 from email import message_from_bytes
 from email.policy import default
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from pat_core.channels.render import Renderer
 from pat_core.digest import compose, operation_id
 from pat_core.errors import ChannelError
 from pat_core.local.outbox import OutboxChannel, read_stored, stored_names
+from pat_core.routes import webhook_recipient
 from tests.builders import ANA, BO, HOSTILE_NAMES, a_notice
 from tests.fakes import NOW, FakeTime
+from tests.unit.test_summary import summary
 
 pytestmark = pytest.mark.anyio
 DIGEST = compose([a_notice("ci", 0.9), a_notice("dead", -1)], ANA.address)
@@ -111,3 +115,29 @@ class TestReadStored:
 
     def test_an_outbox_that_is_not_there_is_empty(self, tmp_path: Path) -> None:
         assert stored_names(tmp_path / "none") == []
+
+
+class TestCard:
+    RECIPIENT = webhook_recipient(SecretStr("https://contoso.logic.azure.com/s3cret"))
+
+    async def test_a_routes_card_is_left_beside_the_mails(
+        self, outbox: OutboxChannel, tmp_path: Path
+    ) -> None:
+        copies = compose([replace(a_notice("a_b", 5), is_copy=True)], self.RECIPIENT)
+        for digest in (DIGEST, copies):
+            await outbox.send(digest, operation_id="op", claimed_at=NOW)
+        names = stored_names(tmp_path / "outbox")
+        found = [read_stored(tmp_path / "outbox", name) for name in names]
+        (card,) = (each for each in found if each and each.is_card)
+        assert card.recipient == "a Teams channel"
+        assert card.subject == '"a_b" expires in 5 days'
+        assert card.card["body"][0]["text"] == '"a\\_b" expires in 5 days'
+
+    async def test_a_summary_comes_as_mail_and_card(
+        self, outbox: OutboxChannel, tmp_path: Path
+    ) -> None:
+        await outbox.report(summary())
+        found = [
+            read_stored(tmp_path / "outbox", each) for each in stored_names(tmp_path / "outbox")
+        ]
+        assert sorted(each.is_card for each in found if each) == [False, True]
