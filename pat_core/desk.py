@@ -13,9 +13,9 @@ from pat_core.records import (
     Account,
     NoticeRecord,
     NoticeState,
-    as_notice,
     is_still_due,
     moved_on,
+    notice_of,
     notice_row,
     read_account,
     settled,
@@ -131,4 +131,4 @@ class Desk:
 
 def _notice(owner: Owner, record: NoticeRecord, account: Account) -> Notice:
     token = account.tokens[record.authorization_id].token
-    return replace(as_notice(owner, token, record.window), is_copy=record.is_copy)
+    return notice_of(owner, record, token)

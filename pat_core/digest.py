@@ -51,6 +51,8 @@ def operation_id(digest: Digest, channel: str = "") -> str:
 
 def subject(digest: Digest, now: datetime) -> str:
     """The subject of the mail, one line: which token or how many, and when."""
+    if digest.is_of_deeds:
+        return _subject_of_deeds(digest)
     if len(digest.notices) == 1:
         (notice,) = digest.notices
         name = shown_name(notice.token.display_name, _LONGEST_NAME)
@@ -66,6 +68,14 @@ def subject(digest: Digest, now: datetime) -> str:
             f"{counted} {'expires' if len(living) == 1 else 'expire'} {_span(living, now)}"
         )
     return f"[Azure DevOps] {', '.join(parts)}"
+
+
+def _subject_of_deeds(digest: Digest) -> str:
+    if len(digest.notices) > 1:
+        return f"[Azure DevOps] {_tokens(len(digest.notices))} changed in your name"
+    (notice,) = digest.notices
+    name = shown_name(notice.token.display_name, _LONGEST_NAME)
+    return f'[Azure DevOps] "{name}" was {notice.deed}'
 
 
 def when(expires_at: datetime, now: datetime) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Final
 
 from pydantic import SecretStr
@@ -72,11 +73,21 @@ class Standing:
     lets_expire: bool = False
 
 
+class Deed(StrEnum):
+    """What was done to a token in its owner's name, so that the owner hears of it."""
+
+    ROTATED = "rotated"
+    EXTENDED = "extended"
+    REVOKED = "revoked"
+    GIVEN_UP = "not rotated"
+
+
 @dataclass(frozen=True, slots=True)
 class Notice:
     """One token in one window: what its owner is to be told. `expires_at` is effective expiry.
 
-    A copy goes to somebody else than the owner.
+    A copy goes to somebody else than the owner. One with a `deed` says instead what was done to
+    the token at that time, and `detail` what follows from it.
     """
 
     owner: Owner
@@ -84,6 +95,8 @@ class Notice:
     window: int
     expires_at: datetime
     is_copy: bool = False
+    deed: Deed | None = None
+    detail: str = ""
 
     @property
     def identity(self) -> str:
@@ -92,8 +105,8 @@ class Notice:
             (
                 self.owner.partition,
                 self.token.authorization_id,
-                self.token.valid_to.isoformat(),
-                str(self.window),
+                (self.expires_at if self.deed else self.token.valid_to).isoformat(),
+                self.deed or str(self.window),
             )
         )
 
@@ -104,6 +117,11 @@ class Digest:
 
     recipient: str
     notices: tuple[Notice, ...]
+
+    @property
+    def is_of_deeds(self) -> bool:
+        """True for one that says what was done, not what expires."""
+        return any(notice.deed for notice in self.notices)
 
     @property
     def listed(self) -> tuple[Notice, ...]:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from pat_core.expiry import EXPIRED_NOTICE_FOR, effective_expiry
-from pat_core.model import Notice, Owner, Standing, Token
+from pat_core.model import EXPIRED, Deed, Notice, Owner, Standing, Token
 from pat_core.rows import Row, key_time, short_hash
 
 MOST_ATTEMPTS: Final = 6
@@ -18,6 +18,7 @@ FIRST_REST: Final = timedelta(minutes=5)
 LONGEST_REST: Final = timedelta(hours=4)
 _TOKEN_KEY: Final = "token|"  # noqa: S105 - the kind of a row
 _NOTICE_KEY: Final = "notice|"
+_DEED_KEY: Final = "deed|"
 
 
 class NoticeState(StrEnum):
@@ -51,7 +52,7 @@ class NoticeRecord:
     """A notice that was due: to whom it goes, how far it came, and why if nowhere.
 
     `channel` is "" for the first one there is; `attempts` counts those that failed there, and
-    until `retry_at` it rests.
+    until `retry_at` it rests. One of a `deed` says what was done when it was noted.
     """
 
     authorization_id: str
@@ -68,11 +69,15 @@ class NoticeRecord:
     attempts: int = 0
     retry_at: datetime | None = None
     is_copy: bool = False
+    deed: Deed | None = None
+    detail: str = ""
     version: str = field(default="", compare=False)
 
     @property
     def key(self) -> str:
         """The row key: one for each token, `valid_to` and window, and for each copy of that."""
+        if self.deed:
+            return f"{_DEED_KEY}{self.authorization_id}|{key_time(self.noted_at)}|{self.deed}"
         key = _notice_key(self.authorization_id, self.valid_to, self.window)
         return f"{key}|{short_hash(self.recipient)}" if self.is_copy else key
 
@@ -92,7 +97,7 @@ def read_account(rows: Iterable[Row]) -> Account:
         if row.key.startswith(_TOKEN_KEY):
             record = _read_token(row)
             tokens[record.token.authorization_id] = record
-        elif row.key.startswith(_NOTICE_KEY):
+        elif row.key.startswith((_NOTICE_KEY, _DEED_KEY)):
             notices[row.key] = _read_notice(row)
     return Account(tokens, notices)
 
@@ -133,6 +138,8 @@ def notice_row(partition: str, record: NoticeRecord) -> Row:
         "attempts": record.attempts,
         "retry_at": record.retry_at,
         "is_copy": record.is_copy or None,
+        "deed": record.deed and record.deed.value,
+        "detail": record.detail,
     }
     return _row(partition, record.key, values, record.version)
 
@@ -147,13 +154,36 @@ def as_notice(owner: Owner, token: Token, window: int) -> Notice:
     return Notice(owner, token, window, effective_expiry(token))
 
 
+def deed_record(owner: Owner, token: Token, deed: Deed, detail: str, now: datetime) -> NoticeRecord:
+    """The record that has an owner told what was done to a token, or ops where nobody can."""
+    return NoticeRecord(
+        authorization_id=token.authorization_id,
+        valid_to=token.valid_to,
+        window=EXPIRED,
+        recipient=owner.address,
+        state=NoticeState.PENDING if owner.address else NoticeState.UNREACHABLE,
+        noted_at=now,
+        deed=deed,
+        detail=detail,
+    )
+
+
+def notice_of(owner: Owner, record: NoticeRecord, token: Token) -> Notice:
+    """The notice that a record stands for."""
+    if not record.deed:
+        return replace(as_notice(owner, token, record.window), is_copy=record.is_copy)
+    return Notice(owner, token, EXPIRED, record.noted_at, deed=record.deed, detail=record.detail)
+
+
 def is_still_due(record: NoticeRecord, account: Account) -> bool:
     """True while a notice says something that its owner should still be told.
 
     It drops out once the token is revoked, gone, extended or left to expire, or once a tighter
-    window's notice has taken its place.
+    window's notice has taken its place. What was done stays worth telling.
     """
     known = account.tokens.get(record.authorization_id)
+    if record.deed:
+        return known is not None
     if known is None or known.gone_at is not None or not known.token.is_valid:
         return False
     standing = known.standing
@@ -166,6 +196,8 @@ def is_still_untold(record: NoticeRecord, account: Account, now: datetime) -> bo
     known = account.tokens.get(record.authorization_id)
     if record.state not in (NoticeState.UNSENT, NoticeState.UNREACHABLE) or known is None:
         return False
+    if record.deed:
+        return now - record.noted_at <= EXPIRED_NOTICE_FOR
     token = known.token
     over = now - effective_expiry(token) > EXPIRED_NOTICE_FOR
     changed = known.gone_at is not None or token.valid_to != record.valid_to
@@ -246,5 +278,7 @@ def _read_notice(row: Row) -> NoticeRecord:
         attempts=get.get("attempts", 0),
         retry_at=get.get("retry_at"),
         is_copy=get.get("is_copy", False),
+        deed=Deed(get["deed"]) if "deed" in get else None,
+        detail=get.get("detail", ""),
         version=row.version,
     )

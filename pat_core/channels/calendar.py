@@ -19,7 +19,7 @@ def calendar(digest: Digest, now: datetime) -> bytes:
 
     An entry keeps its name while the token keeps its `valid_to`, so that a calendar shows it once.
     """
-    living = [notice for notice in digest.listed if notice.expires_at > now]
+    living = [each for each in digest.listed if each.expires_at > now and not each.deed]
     if not living:
         return b""
     found = Calendar()

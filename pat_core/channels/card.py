@@ -33,7 +33,7 @@ def digest_card(digest: Digest, renderer: Renderer, now: datetime) -> dict[str, 
     for shown in range(len(rows), -1, -1):
         body = [
             _text(title, size="large", weight="bolder"),
-            _greeting(name),
+            _greeting(name, "were changed" if digest.is_of_deeds else "need a look"),
             *(_token(row) for row in rows[:shown]),
         ]
         if more := len(digest.notices) - shown:
@@ -83,9 +83,9 @@ def _mentioned(digest: Digest) -> str:
     return "".join(each for each in shown if each not in _SIGNS and each not in "<>&")
 
 
-def _greeting(name: str) -> dict[str, Any]:
+def _greeting(name: str, what: str) -> dict[str, Any]:
     whose = f"<at>{name}</at>, these personal access tokens" if name else "These tokens of others"
-    return {"type": "TextBlock", "text": f"{whose} need a look.", "wrap": True}
+    return {"type": "TextBlock", "text": f"{whose} {what}.", "wrap": True}
 
 
 def _mention(message: dict[str, Any], recipient: str, name: str) -> None:
@@ -109,6 +109,7 @@ def _token(row: TokenRow) -> dict[str, Any]:
             _text(row.name, weight="bolder"),
             _text(f"{row.label} · {row.expires}", color=_COLOURS[row.urgency], spacing="none"),
             _text(scope, isSubtle=True, spacing="none"),
+            *([_text(row.detail, spacing="none")] if row.detail else []),
         ],
     }
 

@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template, select
 
 from pat_core.digest import date_and_time, distance, shown_name, subject
 from pat_core.expiry import GLOBAL_PATS_END
-from pat_core.model import MOST_LISTED, Digest, Notice
+from pat_core.model import MOST_LISTED, Deed, Digest, Notice
 from pat_core.scopes import in_words
 from pat_core.summary import Summary
 
@@ -44,6 +44,7 @@ class TokenRow:
     is_global: bool
     link: str
     owner: str = ""
+    detail: str = ""
 
 
 class Renderer:
@@ -69,8 +70,9 @@ class Renderer:
             "any_global": any(notice.token.is_global for notice in digest.notices),
             "is_ours": bool(self._public_url),
         }
-        html = self._inliner.inline(self._template("digest.html").render(words))
-        return Mail(title, html, self._template("digest.txt").render(words))
+        kind = "deeds" if digest.is_of_deeds else "digest"
+        html = self._inliner.inline(self._template(f"{kind}.html").render(words))
+        return Mail(title, html, self._template(f"{kind}.txt").render(words))
 
     def rows(self, digest: Digest, now: datetime) -> list[TokenRow]:
         """What is said of each token that is listed."""
@@ -104,15 +106,17 @@ class Renderer:
         token = notice.token
         away = distance(notice.expires_at, now)
         expired = notice.expires_at <= now
+        verb = notice.deed.capitalize() if notice.deed else "Expired" if expired else "Expires"
         return TokenRow(
             name=shown_name(token.display_name),
             organization=notice.owner.organization,
             may=in_words(token.scope),
             expires=date_and_time(notice.expires_at),
             distance=away,
-            label=f"Expired {away}" if expired else f"Expires {away}",
-            verb="Expired" if expired else "Expires",
+            label=f"{verb} {away}",
+            verb=verb,
             urgency=_urgency(notice, now),
+            detail=notice.detail,
             is_global=token.is_global,
             link=self._link(notice),
             owner=shown_name(notice.owner.display_name, 80) if notice.is_copy else "",
@@ -147,6 +151,8 @@ class Renderer:
 
 def _urgency(notice: Notice, now: datetime) -> str:
     left = notice.expires_at - now
+    if notice.deed:
+        return "now" if notice.deed is Deed.GIVEN_UP else "later"
     if left <= timedelta(days=1):
         return "now"
     return "soon" if left <= _SOON else "later"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import cycle
 from typing import Any, Literal
 
 import pytest
@@ -11,11 +12,13 @@ from playwright.sync_api import Browser
 
 from pat_core.channels.render import Mail, Renderer
 from pat_core.digest import compose
-from tests.builders import ANA, HOSTILE_NAMES, a_notice
+from pat_core.model import Deed, Notice
+from tests.builders import ANA, HOSTILE_NAMES, a_notice, a_token
 from tests.fakes import NOW
 from tests.unit.test_summary import RUN, SEEN, summary
 
 Scheme = Literal["light", "dark"]
+TOKEN = a_token("ci", 5)
 NOTICES = [a_notice("expired", -1), a_notice("soon", 2), a_notice("ci-build-agent", 0.5)]
 HOSTILE = [a_notice(name, 20) for name in HOSTILE_NAMES]
 
@@ -46,7 +49,15 @@ def summary_of_trouble() -> Mail:
     return Renderer().summary(summary(trouble, poison=poison, poisoned=1))
 
 
-MAILS = [digest, summary_of_trouble]
+def deeds() -> Mail:
+    notices = [
+        Notice(ANA, replace(TOKEN, display_name=name), 0, NOW, deed=deed, detail="It lives on.")
+        for name, deed in zip(("ci", *HOSTILE_NAMES), cycle(Deed))
+    ]
+    return Renderer().render(compose(notices, ANA.address), NOW)
+
+
+MAILS = [digest, summary_of_trouble, deeds]
 
 
 def shown(browser: Browser, mail: Mail, width: int, scheme: Scheme, script: str) -> Any:  # noqa: ANN401 - whatever the page says
