@@ -13,6 +13,7 @@ from playwright.sync_api import Browser
 from pat_core.channels.render import Mail, Renderer
 from pat_core.digest import compose
 from pat_core.model import Deed, Notice
+from pat_core.summary import Summary
 from tests.builders import ANA, HOSTILE_NAMES, a_notice, a_token
 from tests.fakes import NOW
 from tests.unit.test_summary import RUN, SEEN, summary
@@ -43,10 +44,14 @@ def digest() -> Mail:
     return Renderer().render(compose([*NOTICES, *HOSTILE], ANA.address), NOW)
 
 
-def summary_of_trouble() -> Mail:
+def summary_of_trouble_found() -> Summary:
     trouble = replace(RUN, done=1, coverage=replace(SEEN, faults=HOSTILE_NAMES))
     poison = {"pat-users-poison": ["contoso, run x, 100 users"]}
-    return Renderer().summary(summary(trouble, poison=poison, poisoned=1))
+    return summary(trouble, poison=poison, poisoned=1)
+
+
+def summary_of_trouble() -> Mail:
+    return Renderer().summary(summary_of_trouble_found())
 
 
 def deeds() -> Mail:
