@@ -13,6 +13,7 @@ PatWardenError
 │   ├── TokenRefused         a token may not be made or changed like that: a policy, a wrong value
 │   ├── TokenNotFound        the caller has no such token
 │   └── BrokenReply          the reply cannot be read
+├── ActionRefused            what an owner asked for cannot be done to this token now
 ├── BadMessage              a message on a queue that is none of ours
 ├── QueueUnavailable        a queue cannot be written or read
 ├── LedgerError
@@ -133,6 +134,10 @@ class BrokenReply(AzureDevOpsError):
     """The reply cannot be read: cut short, not JSON, a field missing."""
 
     permanent = False
+
+
+class ActionRefused(PatWardenError):
+    """What an owner asked for cannot be done to this token now; nothing was changed."""
 
 
 class BadMessage(PatWardenError):

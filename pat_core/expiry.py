@@ -40,6 +40,13 @@ def current_window(token: Token, now: datetime, windows: Sequence[int]) -> int |
     return min(entered, default=None)
 
 
+def snooze_end(token: Token, days: int, now: datetime, windows: Sequence[int]) -> datetime | None:
+    """When a snooze of so many days ends: never past the last window; None where that has begun."""
+    last = effective_expiry(token) - timedelta(days=min(windows))
+    end = min(now + timedelta(days=days), last)
+    return end if end > now else None
+
+
 def due_window(
     token: Token, standing: Standing, now: datetime, windows: Sequence[int]
 ) -> int | None:

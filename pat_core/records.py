@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from pat_core.expiry import EXPIRED_NOTICE_FOR, effective_expiry
 from pat_core.model import EXPIRED, Deed, Notice, Owner, Standing, Token
+from pat_core.rotations import ROTATION_KEY, Rotation, read_rotation
 from pat_core.rows import Row, key_time, short_hash
 
 MOST_ATTEMPTS: Final = 6
@@ -88,18 +89,27 @@ class Account:
 
     tokens: Mapping[str, TokenRecord]
     notices: Mapping[str, NoticeRecord]
+    rotations: Mapping[str, Rotation] = field(default_factory=dict)
+
+    def origin(self, authorization_id: str) -> Rotation | None:
+        """The rotation that made a token, or None."""
+        made = (each for each in self.rotations.values() if each.new_id == authorization_id)
+        return next(made, None)
 
 
 def read_account(rows: Iterable[Row]) -> Account:
     """What the rows of an owner's partition say."""
-    tokens, notices = {}, {}
+    tokens, notices, rotations = {}, {}, {}
     for row in rows:
         if row.key.startswith(_TOKEN_KEY):
             record = _read_token(row)
             tokens[record.token.authorization_id] = record
         elif row.key.startswith((_NOTICE_KEY, _DEED_KEY)):
             notices[row.key] = _read_notice(row)
-    return Account(tokens, notices)
+        elif row.key.startswith(ROTATION_KEY):
+            rotation = read_rotation(row)
+            rotations[rotation.authorization_id] = rotation
+    return Account(tokens, notices, rotations)
 
 
 def token_row(partition: str, record: TokenRecord) -> Row:
