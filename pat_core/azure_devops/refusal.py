@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
 
-from pat_core.azure_devops.lifecycle import EXTEND, READ_MY_TOKEN, REVOKE
+from pat_core.azure_devops.lifecycle import EXTEND, READ_CALLER, READ_MY_TOKEN, REVOKE
 from pat_core.azure_devops.remedies import (
     FOR_OWNER,
     IN_DOUBT,
@@ -139,7 +139,8 @@ def _missing(request: Request, reply: Reply) -> AzureDevOpsError:
         return TokenNotFound(
             f"{name}: you have no such token.", remedy="Look for it in your list of tokens."
         )
-    if request.call is LIST_USERS or (request.call.entra_only and request.organization.is_hosted):
+    of_hosted = request.call.entra_only or request.call is READ_CALLER
+    if request.call is LIST_USERS or (of_hosted and request.organization.is_hosted):
         return OrganizationNotFound(
             f"{name}: no such organization.",
             remedy="Check the name as it stands in https://dev.azure.com/NAME.",

@@ -21,7 +21,7 @@ _NOT_FOUND: Final = frozenset(
         "invalidAuthorizationId",
     }
 )
-_WORDS: Final[Mapping[str, tuple[str, str]]] = {
+WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "accessDenied": (
         "You may not manage personal access tokens in this organization",
         f"{_ASK} whether you may have personal access tokens.",
@@ -80,6 +80,7 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
         "Try again in a few minutes.",
     ),
 }
+"""Cause and remedy by code; the cause gets its full stop after what the service said."""
 
 
 def token_error(code: str, message: str) -> AzureDevOpsError:
@@ -89,6 +90,6 @@ def token_error(code: str, message: str) -> AzureDevOpsError:
             "You have no such token: it is somebody else's, or it is gone.",
             remedy="Look for it in your list of tokens.",
         )
-    cause, remedy = _WORDS.get(code, (f"Azure DevOps refused with {one_line(code)}", _ELSEWHERE))
+    cause, remedy = WORDS.get(code, (f"Azure DevOps refused with {one_line(code)}", _ELSEWHERE))
     said = one_line(message)
     return TokenRefused(f"{cause} ({said})." if said else f"{cause}.", remedy=remedy, code=code)
