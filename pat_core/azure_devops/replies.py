@@ -34,9 +34,9 @@ UtcTime = Annotated[datetime, AfterValidator(_as_utc)]
 
 
 class Body(BaseModel):
-    """What a reply holds; its errors never show it, since it may hold a secret."""
+    """A part of a reply."""
 
-    model_config = ConfigDict(alias_generator=to_camel, frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(alias_generator=to_camel, frozen=True)
 
 
 class _GraphUser(Body):

@@ -35,6 +35,7 @@ from pat_core.errors import (
     Unavailable,
 )
 from pat_core.model import IssuedToken, NewToken, Organization, Owner, Token
+from pat_core.ports import AzureDevOps, OwnTokens, TokenAdmin, TokenTrial
 from tests.fakes import NOW, FakeTime, reply
 
 pytestmark = pytest.mark.anyio
@@ -163,6 +164,11 @@ async def admin_client(time: FakeTime) -> AsyncIterator[tuple[Client, Pace]]:
             jitter=lambda: 0.5,
         )
         yield client, pace
+
+
+def as_ports(client: Client) -> tuple[AzureDevOps, OwnTokens, TokenAdmin, TokenTrial]:
+    """For mypy: a client is all of these."""
+    return client, client, client, client
 
 
 class TestCaller:
