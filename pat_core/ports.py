@@ -153,8 +153,8 @@ class OwnTokenWriter(Protocol):
     async def create(self, organization: Organization, wanted: NewToken) -> IssuedToken:
         """A new PAT of the caller, as it came back.
 
-        Raises TokenRefused where none was made for sure, Unavailable where nobody knows, or
-        another AzureDevOpsError (none was made).
+        Raises TokenRefused where none was made for sure, Unavailable or BrokenReply where nobody
+        knows, or another AzureDevOpsError (none was made).
         """
         ...
 

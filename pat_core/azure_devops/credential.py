@@ -1,8 +1,9 @@
-"""Who we are to Azure DevOps: an Entra identity, or a PAT where an organization needs one."""
+"""Who we are to Azure DevOps: an Entra identity, an owner, or a PAT where one is needed."""
 
 from __future__ import annotations
 
 import asyncio
+import re
 from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
@@ -11,10 +12,12 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import ClientAuthenticationError
 from pydantic import SecretStr
 
+from pat_core.azure_devops.remedies import FOR_IDENTITY, FOR_OWNER, FOR_PAT, Remedies
 from pat_core.azure_devops.wire import RESOURCE
 from pat_core.errors import NotSignedIn
 from pat_core.ports import Clock
 
+_BEARER: Final = re.compile(r"[\x21-\x7e]+")
 _RENEWED_BEFORE: Final = timedelta(minutes=5)
 
 
@@ -26,6 +29,11 @@ class Credential(Protocol):
         """True for a personal access token, false for an Entra identity."""
         ...
 
+    @property
+    def remedies(self) -> Remedies:
+        """What helps whoever signs so."""
+        ...
+
     async def authorization(self) -> str:
         """The value of the Authorization header. Raises NotSignedIn."""
         ...
@@ -35,6 +43,7 @@ class PatCredential:
     """A PAT, sent as the password of HTTP Basic."""
 
     is_pat = True
+    remedies = FOR_PAT
 
     def __init__(self, token: SecretStr) -> None:
         self._token = token
@@ -44,10 +53,29 @@ class PatCredential:
         return "Basic " + b64encode(f":{self._token.get_secret_value()}".encode()).decode()
 
 
+class BearerCredential:
+    """A bearer token that an owner brought along: used as it is, kept nowhere else."""
+
+    is_pat = False
+    remedies = FOR_OWNER
+
+    def __init__(self, token: SecretStr) -> None:
+        self._token = token
+
+    async def authorization(self) -> str:
+        """The value of the Authorization header. Raises NotSignedIn where it cannot be one."""
+        token = self._token.get_secret_value()
+        if not _BEARER.fullmatch(token):
+            # In a header it would raise an error that shows it.
+            raise NotSignedIn("The bearer token is none.", remedy="Sign in again.")
+        return f"Bearer {token}"
+
+
 class EntraCredential:
     """An Entra identity; its token is kept until shortly before it expires."""
 
     is_pat = False
+    remedies = FOR_IDENTITY
 
     def __init__(self, source: AsyncTokenCredential, clock: Clock) -> None:
         self._source = source

@@ -13,6 +13,7 @@ from typing import Final
 
 from anyio import CapacityLimiter
 
+from pat_core.azure_devops.remedies import SCAN_LATER
 from pat_core.errors import Throttled
 from pat_core.ports import Clock, Sleep
 
@@ -32,11 +33,13 @@ class Pace:
         most: int,
         start: int = START,
         patience: timedelta = PATIENCE,
+        later: str = SCAN_LATER,
     ) -> None:
         self._clock = clock
         self._sleep = sleep
         self._most = most
         self._patience = patience
+        self._later = later
         self._turns = CapacityLimiter(min(start, most))
         self._went_well = 0
         self._was_throttled = False
@@ -58,7 +61,7 @@ class Pace:
                 if wait > self._patience:
                     raise Throttled(
                         f"Azure DevOps asks to wait {wait.total_seconds():.0f} seconds.",
-                        remedy="Run the scan again later.",
+                        remedy=self._later,
                         seconds=wait.total_seconds(),
                     )
                 await self._sleep(wait.total_seconds())

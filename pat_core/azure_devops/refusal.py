@@ -7,13 +7,27 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
 
+from pat_core.azure_devops.lifecycle import EXTEND, READ_CALLER, READ_MY_TOKEN, REVOKE
+from pat_core.azure_devops.remedies import (
+    FOR_OWNER,
+    IN_DOUBT,
+    LATER,
+    SCAN_LATER,
+    SCAN_UNREACHED,
+    UNREACHED,
+    Remedies,
+    filled,
+)
 from pat_core.azure_devops.wire import (
     LIST_USERS,
     READ_MEMBERSHIP,
     READ_TOKENS,
+    Effect,
     Reply,
     Request,
     is_throttled,
+    one_line,
+    was_turned_away,
 )
 from pat_core.errors import (
     AzureDevOpsError,
@@ -24,19 +38,26 @@ from pat_core.errors import (
     OwnerGone,
     RequestRefused,
     Throttled,
+    TokenNotFound,
     Unavailable,
 )
 
 NEEDS_ENTRA: Final = (
     "this API needs a Microsoft Entra token; a personal access token is refused here"
 )
-_LONGEST_MESSAGE: Final = 200
+_NO_LIFECYCLE: Final = (
+    "Azure DevOps Server lets nobody manage tokens over HTTP: use its own page of tokens."
+)
+_OF_ONE_TOKEN: Final = (READ_MY_TOKEN, EXTEND, REVOKE)
+_OF_A_SCAN: Final = (LIST_USERS, READ_TOKENS, READ_MEMBERSHIP)
 
 
-def refusal(request: Request, reply: Reply, *, by_pat: bool) -> AzureDevOpsError | None:
+def refusal(
+    request: Request, reply: Reply, *, is_pat: bool, remedies: Remedies
+) -> AzureDevOpsError | None:
     """The error that a reply means, or None for one to read on.
 
-    `by_pat` says that the caller signed in with a PAT. A sign-in page that comes as 203, as 302 or
+    `is_pat` says that the caller signed in with a PAT. A sign-in page that comes as 203, as 302 or
     as HTML inside a 200 counts as not signed in.
     """
     looks_like_sign_in = reply.status in (203, 302, 401) or (
@@ -47,37 +68,48 @@ def refusal(request: Request, reply: Reply, *, by_pat: bool) -> AzureDevOpsError
         or reply.status == HTTPStatus.FORBIDDEN
         or b"TF400813" in reply.body[:4096]
     ):
-        return _denied(request, reply, by_pat=by_pat)
+        return _denied(request, reply, is_pat=is_pat, remedies=remedies)
     if reply.status == HTTPStatus.NOT_FOUND:
-        return _missing(request)
+        return _missing(request, reply)
     if reply.status >= HTTPStatus.BAD_REQUEST:
         return RequestRefused(
             f"{_who(request)} was refused with status {reply.status}{_said(reply)}."
         )
-    return None if reply.body.strip() else BrokenReply(f"{_who(request)} brought an empty reply.")
+    if request.call.silent or reply.body.strip():
+        return None
+    return BrokenReply(f"{_who(request)} brought an empty reply.")
 
 
-def given_up(request: Request, reply: Reply) -> AzureDevOpsError:
-    """The error for a call that was throttled, or failed on the server, at every try."""
-    kind = Throttled if is_throttled(reply) else Unavailable
-    return kind(
-        f"{_who(request)} failed again and again, at last with status {reply.status}"
-        f"{_said(reply)}.",
-        remedy="Run the scan again later.",
-    )
+def given_up(
+    request: Request, reply: Reply, *, tries: int, pause: float
+) -> Throttled | Unavailable:
+    """The error for a call that was throttled, or failed on the server, at its last try.
+
+    `pause` is how many seconds the service asks to wait.
+    """
+    failed = "failed again and again, at last with" if tries > 1 else "failed with"
+    cause = f"{_who(request)} {failed} status {reply.status}{_said(reply)}."
+    if request.call.effect is Effect.TWICE and not was_turned_away(reply):
+        return Unavailable(cause, remedy=IN_DOUBT)
+    remedy = SCAN_LATER if request.call in _OF_A_SCAN else LATER
+    if is_throttled(reply):
+        return Throttled(cause, remedy=remedy, seconds=pause)
+    return Unavailable(cause, remedy=remedy)
 
 
-def unavailable(request: Request, broken: Exception) -> AzureDevOpsError:
-    """The error for a call whose connection broke at every try."""
-    host = urlsplit(request.url).netloc
+def unavailable(request: Request, why: str) -> Unavailable:
+    """The error for a call whose connection broke at its last try."""
+    remedy = SCAN_UNREACHED if request.call in _OF_A_SCAN else UNREACHED
     return Unavailable(
-        f"{_who(request)} got no answer from {host} ({str(broken) or type(broken).__name__}).",
-        remedy="Check the network and the address, then run the scan again.",
+        f"{_who(request)} got no answer from {urlsplit(request.url).netloc} ({why}).",
+        remedy=IN_DOUBT if request.call.effect is Effect.TWICE else remedy,
     )
 
 
-def _denied(request: Request, reply: Reply, *, by_pat: bool) -> AzureDevOpsError:
-    if by_pat and request.call.entra_only:
+def _denied(
+    request: Request, reply: Reply, *, is_pat: bool, remedies: Remedies
+) -> AzureDevOpsError:
+    if is_pat and request.call.entra_only:
         return NotPermitted(
             f"{_who(request)} was refused: {NEEDS_ENTRA}.",
             remedy="Unset PAT_ADMIN_TOKEN and sign in with `az login`.",
@@ -87,26 +119,36 @@ def _denied(request: Request, reply: Reply, *, by_pat: bool) -> AzureDevOpsError
         or b"TF401027" in reply.body
         or b"InvalidAccess" in reply.body
     ):
+        # What only a user may do is not mended by a group or another PAT, whoever signed.
+        able = FOR_OWNER if request.call.entra_only else remedies
         return NotPermitted(
             f"{_who(request)} is not permitted{_said(reply)}.",
-            remedy=_pat_permission(request) if by_pat else _identity_permission(request),
+            remedy=filled(able.permission, request),
         )
     return NotSignedIn(
         f"{_who(request)}: not signed in (status {reply.status}).",
-        remedy=_pat_sign_in() if by_pat else _identity_sign_in(request),
+        remedy=filled(remedies.sign_in, request),
     )
 
 
-def _missing(request: Request) -> AzureDevOpsError:
+def _missing(request: Request, reply: Reply) -> AzureDevOpsError:
     name = request.organization.name
     if request.call in (READ_TOKENS, READ_MEMBERSHIP):
         return OwnerGone(f"{name}: no such user; the owner left the organization.")
-    if request.call is LIST_USERS:
+    if request.call in _OF_ONE_TOKEN and not _is_page(reply):
+        return TokenNotFound(
+            f"{name}: you have no such token.", remedy="Look for it in your list of tokens."
+        )
+    of_hosted = request.call.entra_only or request.call is READ_CALLER
+    if request.call is LIST_USERS or (of_hosted and request.organization.is_hosted):
         return OrganizationNotFound(
             f"{name}: no such organization.",
             remedy="Check the name as it stands in https://dev.azure.com/NAME.",
         )
-    return RequestRefused(f"{_who(request)} found nothing (status 404).")
+    return RequestRefused(
+        f"{_who(request)} found nothing (status 404).",
+        remedy=_NO_LIFECYCLE if request.call.entra_only else "",
+    )
 
 
 def _is_page(reply: Reply) -> bool:
@@ -123,34 +165,5 @@ def _said(reply: Reply) -> str:
         message = json.loads(reply.body).get("message", "")
     except (ValueError, AttributeError, RecursionError):
         return ""
-    text = " ".join(str(message).split()).rstrip(".")
-    return f" ({text[:_LONGEST_MESSAGE]})" if text else ""
-
-
-def _pat_sign_in() -> str:
-    return (
-        "The PAT in PAT_ADMIN_TOKEN is wrong, has expired, or is for another organization: "
-        "make a new one with the scopes Graph (read) and Token Administration (read)."
-    )
-
-
-def _pat_permission(request: Request) -> str:
-    return (
-        f"The PAT in PAT_ADMIN_TOKEN needs the scope {request.call.scope}, "
-        "and its owner must be in the group Project Collection Administrators."
-    )
-
-
-def _identity_sign_in(request: Request) -> str:
-    return (
-        "Sign in with `az login` to the tenant of the organization, or add this service's identity "
-        f"as a user under Organization settings, Users of {request.organization.name}."
-    )
-
-
-def _identity_permission(request: Request) -> str:
-    return (
-        "Add the signed-in identity to the group Project Collection Administrators of "
-        f"{request.organization.name}, or set PAT_ADMIN_TOKEN to a PAT with the scope "
-        f"{request.call.scope}."
-    )
+    text = one_line(message)
+    return f" ({text})" if text else ""

@@ -33,11 +33,13 @@ def _as_utc(time: datetime) -> datetime:
 UtcTime = Annotated[datetime, AfterValidator(_as_utc)]
 
 
-class _Reply(BaseModel):
+class Body(BaseModel):
+    """A part of a reply."""
+
     model_config = ConfigDict(alias_generator=to_camel, frozen=True)
 
 
-class _GraphUser(_Reply):
+class _GraphUser(Body):
     descriptor: str = Field(min_length=1)
     subject_kind: str | None = None
     display_name: str | None = None
@@ -50,7 +52,7 @@ class _GraphUser(_Reply):
         return kind == "user" and not self.descriptor.startswith(_NOT_AN_OWNER)
 
 
-class _PatToken(_Reply):
+class PatToken(Body):
     """What both APIs say of a token; only tokenadmin knows `isValid` and `isPublic`."""
 
     authorization_id: UUID
@@ -63,6 +65,7 @@ class _PatToken(_Reply):
     is_public: bool | None = False
 
     def as_token(self, *, null_means_global: bool) -> Token:
+        """The token, for the pure rules."""
         return Token(
             authorization_id=str(self.authorization_id),
             display_name=self.display_name or "",
@@ -74,28 +77,29 @@ class _PatToken(_Reply):
         )
 
 
-Item = TypeVar("Item", bound=_Reply)
+Item = TypeVar("Item", bound=Body)
+AnyBody = TypeVar("AnyBody", bound=Body)
 
 
-class _Users(_Reply):
+class _Users(Body):
     value: list[_GraphUser]
 
 
-class _Tokens(_Reply):
-    value: list[_PatToken]
+class _Tokens(Body):
+    value: list[PatToken]
     continuation_token: str | None = None
 
 
-class _MyTokens(_Reply):
-    pat_tokens: list[_PatToken]
+class _MyTokens(Body):
+    pat_tokens: list[PatToken]
     continuation_token: str | None = None
 
 
-class _Membership(_Reply):
+class _Membership(Body):
     active: bool
 
 
-class _AnyItems(_Reply):
+class _AnyItems(Body):
     value: list[Any]
     continuation_token: str | None = None
 
@@ -140,7 +144,7 @@ def read_tokens(reply: Reply, *, null_means_global: bool = False) -> tuple[Token
         page = _Tokens.model_validate_json(reply.body)
         read = _Items(page.value, (), page.continuation_token)
     except ValidationError:
-        read = _one_by_one(_PatToken, reply, "token")
+        read = _one_by_one(PatToken, reply, "token")
     tokens = tuple(
         token.as_token(null_means_global=null_means_global)
         for token in read.good
@@ -154,28 +158,29 @@ def read_my_tokens(reply: Reply) -> tuple[TokenReading, str]:
 
     Here a null `targetAccounts` does mean a global PAT. Raises BrokenReply.
     """
-    try:
-        page = _MyTokens.model_validate_json(reply.body)
-    except ValidationError as fault:
-        raise BrokenReply(f"The reply cannot be read: {_first(fault)}.") from None
+    page = read(_MyTokens, reply)
     tokens = tuple(token.as_token(null_means_global=True) for token in page.pat_tokens)
     return TokenReading(tokens), page.continuation_token or ""
 
 
 def read_membership(reply: Reply) -> bool:
     """True when the member is active. Raises BrokenReply."""
+    return read(_Membership, reply).active
+
+
+def read(kind: type[AnyBody], reply: Reply) -> AnyBody:
+    """The body of a reply. Raises BrokenReply, without what the reply holds."""
     try:
-        return _Membership.model_validate_json(reply.body).active
+        return kind.model_validate_json(reply.body)
     except ValidationError as fault:
-        raise BrokenReply(f"The reply cannot be read: {_first(fault)}.") from None
+        found = _first(fault)
+    # Out here the error has no context that would carry the reply along.
+    raise BrokenReply(f"The reply cannot be read: {found}.")
 
 
 def _one_by_one(kind: type[Item], reply: Reply, noun: str) -> _Items[Item]:
     """The items that can be read, with a sentence for each that can't."""
-    try:
-        page = _AnyItems.model_validate_json(reply.body)
-    except ValidationError as fault:
-        raise BrokenReply(f"The reply cannot be read: {_first(fault)}.") from None
+    page = read(_AnyItems, reply)
     good, faults = [], []
     for number, item in enumerate(page.value, start=1):
         try:

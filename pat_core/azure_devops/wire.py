@@ -1,6 +1,7 @@
 """Requests to Azure DevOps and what its replies mean, without I/O.
 
-Contracts: the Graph and Token Admin REST APIs, 7.1-preview.1. Every quirk of theirs is met here.
+Contracts: the Graph and Token Admin REST APIs, 7.1-preview.1. Every quirk of theirs is met here;
+what an owner's hands and an administrator's change is in `lifecycle`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from enum import Enum
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Final
 from urllib.parse import quote, urlencode
 
@@ -25,15 +28,30 @@ HEADERS: Final = {
     "X-TFS-FedAuthRedirect": "Suppress",
 }
 LONGEST_PAUSE: Final = 3600.0
+_LONGEST_MESSAGE: Final = 200
+
+
+class Effect(Enum):
+    """What making a call twice does."""
+
+    NONE = "none"
+    SAME_AS_ONCE = "same as once"
+    TWICE = "twice"
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One operation of the API: what it is called in messages and what it needs."""
+    """One operation of the API: what it is called in messages and what it needs.
+
+    The reply to one that is `silent` may have no body.
+    """
 
     does: str
     scope: str
     entra_only: bool = False
+    method: str = "GET"
+    effect: Effect = Effect.NONE
+    silent: bool = False
 
 
 LIST_USERS: Final = Call("list users", "vso.graph")
@@ -44,11 +62,12 @@ LIST_MY_TOKENS: Final = Call("list my own tokens", "vso.pats", entra_only=True)
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A GET that is ready to be sent."""
+    """What is ready to be sent; `body` is JSON, empty for none."""
 
     call: Call
     organization: Organization
     url: str
+    body: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,25 +79,33 @@ class Reply:
     body: bytes
 
 
-def _request(call: Call, organization: Organization, path: str, **query: str) -> Request:
-    base = organization.base_url.rstrip("/") or f"{HOSTED}/{quote(organization.name, safe='')}"
+def address_of(
+    organization: Organization,
+    path: str,
+    query: Mapping[str, str | None] = MappingProxyType({}),
+    *,
+    host: str = HOSTED,
+) -> str:
+    """The address of a call; what is None in the query is left out of it."""
+    base = organization.base_url.rstrip("/") or f"{host}/{quote(organization.name, safe='')}"
     # A continuation token may hold `+` and `=`; urlencode quotes both.
-    given = {name: value for name, value in query.items() if value}
+    given = {name: value for name, value in query.items() if value is not None}
     given["api-version"] = organization.api_version
-    return Request(call, organization, f"{base}/_apis/{path}?{urlencode(given)}")
+    return f"{base}/_apis/{path}?{urlencode(given)}"
 
 
 def list_users(organization: Organization, continuation_token: str = "") -> Request:
     """A request for one page of users. Graph Users_List."""
     # A server has no Entra users and knows other subject types: there, all are listed.
-    subject_types = "aad,msa" if organization.is_hosted else ""
-    return _request(
-        LIST_USERS,
+    url = address_of(
         organization,
         "graph/users",
-        subjectTypes=subject_types,
-        continuationToken=continuation_token,
+        {
+            "subjectTypes": "aad,msa" if organization.is_hosted else None,
+            "continuationToken": continuation_token or None,
+        },
     )
+    return Request(LIST_USERS, organization, url)
 
 
 def list_tokens(
@@ -88,26 +115,37 @@ def list_tokens(
 
     `isPublic=false` leaves SSH keys out; `pageSize` is left out since too large a one is refused.
     """
-    return _request(
-        READ_TOKENS,
+    url = address_of(
         organization,
         f"tokenadmin/personalaccesstokens/{quote(subject_descriptor, safe='')}",
-        isPublic="false",
-        continuationToken=continuation_token,
+        {"isPublic": "false", "continuationToken": continuation_token or None},
     )
+    return Request(READ_TOKENS, organization, url)
 
 
 def membership_state(organization: Organization, subject_descriptor: str) -> Request:
     """A request for whether a user is an active member. Graph MembershipStates_Get."""
     path = f"graph/membershipstates/{quote(subject_descriptor, safe='')}"
-    return _request(READ_MEMBERSHIP, organization, path)
+    return Request(READ_MEMBERSHIP, organization, address_of(organization, path))
 
 
-def list_my_tokens(organization: Organization, continuation_token: str = "") -> Request:
-    """A request for one page of the caller's own PATs. PAT Lifecycle Pats_List."""
-    return _request(
-        LIST_MY_TOKENS, organization, "tokens/pats", continuationToken=continuation_token
+def list_my_tokens(
+    organization: Organization, continuation_token: str = "", *, shown: str = "all"
+) -> Request:
+    """A request for one page of the caller's own PATs. PAT Lifecycle Pats_List.
+
+    `shown` is one of active, revoked, expired and all.
+    """
+    url = address_of(
+        organization,
+        "tokens/pats",
+        {
+            "displayFilterOption": shown,
+            "$top": "100",
+            "continuationToken": continuation_token or None,
+        },
     )
+    return Request(LIST_MY_TOKENS, organization, url)
 
 
 def is_throttled(reply: Reply) -> bool:
@@ -115,6 +153,14 @@ def is_throttled(reply: Reply) -> bool:
     return reply.status in (429, 503) or (
         reply.status >= HTTPStatus.BAD_REQUEST and b"TF400733" in reply.body
     )
+
+
+def was_turned_away(reply: Reply) -> bool:
+    """True when the call was refused for now before anything was done.
+
+    A 503 may come from a proxy whose call went through, so it does not count.
+    """
+    return is_throttled(reply) and reply.status < HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def is_server_fault(reply: Reply) -> bool:
@@ -136,3 +182,9 @@ def retry_after(reply: Reply, now: datetime) -> float | None:
 
 def _until(http_date: str, now: datetime) -> float:
     return (parsedate_to_datetime(http_date) - now).total_seconds()
+
+
+def one_line(text: object) -> str:
+    """What the service said, made fit for a sentence: one line, bounded, without control codes."""
+    printable = "".join(each if each.isprintable() else " " for each in str(text))
+    return " ".join(printable.split()).rstrip(".")[:_LONGEST_MESSAGE]
