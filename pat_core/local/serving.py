@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import ssl
 from collections.abc import AsyncIterator, Generator
 from contextlib import asynccontextmanager, contextmanager
 
@@ -22,10 +23,13 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp, *, port: int = 0) -> AsyncIterator[str]:
+async def serving(
+    app: ASGIApp, *, port: int = 0, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[str]:
     """The address of an application that is served as long as the context; port 0 is any free one.
 
-    Raises SettingsError where the port is taken.
+    With `tls`, which holds a certificate, it is served by https. Raises SettingsError where the
+    port is taken.
     """
     try:
         listener = socket.create_server(("127.0.0.1", port))
@@ -34,11 +38,13 @@ async def serving(app: ASGIApp, *, port: int = 0) -> AsyncIterator[str]:
             [f"--port {port} cannot be used: {os.strerror(fault.errno or 0)}. Example: --port 7072"]
         ) from None
     config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off")
+    config.load()
+    config.ssl = tls
     server = _Server(config)
     task = asyncio.create_task(server.serve([listener]))
     try:
         # The socket listens already: who connects before the server is up waits a moment.
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         server.should_exit = True
         await task

@@ -47,7 +47,7 @@ FLOWS = {
     "summarize",
     "taps",
 }
-ADAPTERS = {"azure_devops", "channels", "ledger", "queues"}
+ADAPTERS = {"azure_devops", "channels", "ledger", "queues", "vault"}
 BOOTSTRAP = {"bootstrap", "settings"}
 TOP = {"__main__", "cli", "console", "local", "survey", "function_app"}
 ALLOWED = {
