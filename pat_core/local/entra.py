@@ -15,8 +15,8 @@ from starlette.routing import Route
 
 from pat_core.azure_devops.wire import RESOURCE
 from pat_core.local.changes import Changes
-from pat_core.local.entra_codes import Asked, Codes, Form, Registration
-from pat_core.local.entra_page import back, leading_back, led_to, page
+from pat_core.local.entra_codes import CANCEL, Asked, Codes, Form, Registration
+from pat_core.local.entra_page import back, led_to, page
 from pat_core.local.entra_tokens import ISSUER, LIFETIME, EntraTokens
 from pat_core.local.shapes import TENANT, object_id
 from pat_core.local.world import Person, Trait, people
@@ -59,19 +59,12 @@ class Entra:
     def authorize(self, request: Request) -> Response:
         """The sign-in page, or back to the application where somebody was picked."""
         asked = Asked.model_validate(dict(request.query_params))
-        if asked.client_id != self.application.client_id:
-            return page(400, fault="AADSTS700016: The application is not registered here.")
-        if not self.application.redirects(asked.redirect_uri):
-            # One that is not known is never led to, not even with an error.
-            return page(400, fault="AADSTS50011: The redirect_uri is not registered.")
+        if fault := self.application.fault(asked):
+            # An address that is not registered is never led to, not even with an error.
+            return page(400, "sign_in_failed.html", fault=fault)
         if asked.fault:
             return back(asked, error="invalid_request", error_description=asked.fault)
-        if not asked.pick:
-            return self._choice(asked)
-        person = self._changes.world.find(asked.pick)
-        if person is None or not _may_sign_in(person):
-            return page(400, fault="AADSTS50034: There is no such user.")
-        return back(asked, code=self._codes.give(person, asked))
+        return self._sign_in(asked) if asked.pick else self._choice(asked)
 
     def token(self, form: Form) -> Response:
         """Tokens for a code."""
@@ -98,7 +91,7 @@ class Entra:
         where = request.query_params.get("post_logout_redirect_uri", "")
         if where and self.application.redirects(where):
             return led_to(where)
-        return page(200)
+        return page(200, "signed_out.html")
 
     def routes(self) -> list[Route]:
         """The endpoints."""
@@ -128,14 +121,24 @@ class Entra:
             Route(f"/{TENANT}/oauth2/v2.0/logout", logout),
         ]
 
+    def _sign_in(self, asked: Asked) -> Response:
+        if asked.is_cancelled:
+            return back(asked, error="access_denied", error_description="It was cancelled.")
+        person = self._changes.world.find(asked.pick)
+        if person is None or not _may_sign_in(person):
+            fault = "AADSTS50034: There is no such user."
+            return page(400, "sign_in_failed.html", fault=fault)
+        return back(asked, code=self._codes.give(person, asked))
+
     def _choice(self, asked: Asked) -> Response:
         query = asked.model_dump(exclude={"pick"}, exclude_defaults=True)
-        choices = [
-            (person, f"?{urlencode(query | {'pick': person.descriptor})}")
-            for person in self._offered(asked.login_hint)
-        ]
-        cancel = leading_back(asked, error="access_denied", error_description="It was cancelled.")
-        return page(200, choices=choices, cancel=cancel)
+
+        def picking(whom: str) -> str:
+            return f"?{urlencode(query | {'pick': whom})}"
+
+        offered = self._offered(asked.login_hint)
+        choices = [(person, picking(person.descriptor)) for person in offered]
+        return page(200, "sign_in.html", choices=choices, cancel=picking(CANCEL))
 
     def _offered(self, hint: str) -> list[Person]:
         hinted = self._changes.world.named(hint) if hint else None

@@ -17,6 +17,7 @@ from pat_core.local.world import Person
 from pat_core.ports import Clock
 
 CODE_LIFETIME: Final = timedelta(minutes=5)
+CANCEL: Final = "nobody"
 _JWT_BEARER: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
@@ -28,6 +29,14 @@ class Registration:
     secret: str
     redirects: Callable[[str], bool]
     assertion: str = ""
+
+    def fault(self, asked: Asked) -> str:
+        """A sentence on why nobody is led back to where it was asked, or ""."""
+        if asked.client_id != self.client_id:
+            return "AADSTS700016: The application is not registered here."
+        if not self.redirects(asked.redirect_uri):
+            return "AADSTS50011: The redirect_uri is not registered."
+        return ""
 
     def proves(self, form: Form) -> bool:
         """True where a request for a token comes from this application."""
@@ -54,16 +63,21 @@ class Asked(BaseModel):
     pick: str = ""
 
     @property
+    def is_cancelled(self) -> bool:
+        """True where nobody is to be signed in."""
+        return self.pick == CANCEL
+
+    @property
     def fault(self) -> str:
         """A sentence on what is missing, or ""."""
         wanted = {
-            "response_type": "code",
-            "response_mode": "query",
-            "code_challenge_method": "S256",
+            "response_type": ["code"],
+            "response_mode": ["query", "form_post"],
+            "code_challenge_method": ["S256"],
         }
-        for name, value in wanted.items():
-            if getattr(self, name) != value:
-                return f"{name} must be {value}."
+        for name, values in wanted.items():
+            if getattr(self, name) not in values:
+                return f"{name} must be {' or '.join(values)}."
         missing = [name for name in ("state", "nonce", "code_challenge") if not getattr(self, name)]
         return f"{missing[0]} is missing." if missing else ""
 

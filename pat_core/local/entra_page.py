@@ -6,11 +6,10 @@ from functools import cache
 from typing import Final
 from urllib.parse import urlencode
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from pat_core.local.entra_codes import Asked
-from pat_core.local.world import Person
 
 _HEADERS: Final = {
     "Cache-Control": "no-store",
@@ -26,35 +25,26 @@ def led_to(address: str) -> Response:
     return RedirectResponse(address, 303, _HEADERS)
 
 
-def leading_back(asked: Asked, **words: str) -> str:
-    """The address that leads back to the application with these words."""
-    joint = "&" if "?" in asked.redirect_uri else "?"
-    return f"{asked.redirect_uri}{joint}{urlencode(words | {'state': asked.state})}"
-
-
 def back(asked: Asked, **words: str) -> Response:
-    """Back to the application with these words."""
-    return led_to(leading_back(asked, **words))
+    """Back to the application with these words, by a redirect or a form as it wished."""
+    words |= {"state": asked.state}
+    if asked.response_mode == "form_post":
+        return page(200, "sign_in_done.html", where=asked.redirect_uri, words=words)
+    joint = "&" if "?" in asked.redirect_uri else "?"
+    return led_to(f"{asked.redirect_uri}{joint}{urlencode(words)}")
 
 
-def page(
-    status: int,
-    *,
-    choices: list[tuple[Person, str]] | None = None,
-    cancel: str = "",
-    fault: str = "",
-) -> Response:
-    """A page to pick somebody from, on what went wrong, or else on being signed out."""
-    html = _template().render(choices=choices, cancel=cancel, fault=fault)
-    return HTMLResponse(html, status, _HEADERS)
+def page(status: int, template: str, **words: object) -> Response:
+    """A page made from a template."""
+    return HTMLResponse(_templates().get_template(template).render(**words), status, _HEADERS)
 
 
 @cache
-def _template() -> Template:
+def _templates() -> Environment:
     return Environment(
         loader=PackageLoader("pat_core.local"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-    ).get_template("sign_in.html")
+    )
