@@ -38,15 +38,32 @@ class Estate:
     address: str
     simulator: Simulator
     entra: Entra
-    changes: Changes
-    organization: Organization
     secret: SecretStr
     msal_http: MsalHttp
-    client_secret: SecretStr
-    client_assertion: SecretStr
     authority: str = AUTHORITY
     tenant: str = TENANT
     client_id: str = CLIENT_ID
+
+    @property
+    def organization(self) -> Organization:
+        """The organization, with the address that it has here."""
+        name = self.simulator.world.organization
+        return Organization(name, f"{self.address}/{name}")
+
+    @property
+    def changes(self) -> Changes:
+        """The tokens as they are now."""
+        return self.simulator.changes
+
+    @property
+    def client_secret(self) -> SecretStr:
+        """What proves the application as its client secret."""
+        return SecretStr(self.entra.application.secret)
+
+    @property
+    def client_assertion(self) -> SecretStr:
+        """What proves the application as a managed identity's assertion would."""
+        return SecretStr(self.entra.application.assertion)
 
 
 @asynccontextmanager
@@ -81,16 +98,6 @@ async def serving_estate(
     async with serving(app, port=port) as address:
         http = MsalHttp(address)
         try:
-            yield Estate(
-                address,
-                simulator,
-                entra,
-                changes,
-                Organization(world.organization, f"{address}/{world.organization}"),
-                SecretStr(secret),
-                http,
-                SecretStr(client_secret),
-                SecretStr(assertion),
-            )
+            yield Estate(address, simulator, entra, SecretStr(secret), http)
         finally:
             http.close()
