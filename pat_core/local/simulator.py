@@ -2,33 +2,61 @@
 
 from __future__ import annotations
 
-from base64 import b64decode
-from binascii import Error as NotBase64
 from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic.alias_generators import to_camel
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from pat_core.local.calls import (
+    SERVICE,
+    Answer,
+    Call,
+    Caller,
+    credential,
+    error,
+    page_mark,
+    page_start,
+)
+from pat_core.local.changes import Changes
+from pat_core.local.lifecycle import Lifecycle
+from pat_core.local.policies import Policies
+from pat_core.local.shapes import (
+    ZERO_GUID,
+    connection_data,
+    graph_user,
+    session_token,
+    ssh_key,
+)
 from pat_core.local.world import Person, Trait, World, people
-from pat_core.model import Token
 
 USERS_PAGE: Final = 500
 TOKENS_PAGE: Final = 100
-ZERO_GUID: Final = "00000000-0000-0000-0000-000000000000"
-Answer = Callable[[Request], Response]
 Fault = Callable[[Request], Response | None]
 """Asked before each call: a reply to give instead, or None."""
+SignedIn = Callable[[str], Person | None]
+"""Tells whom a bearer token signs in."""
+
+
+class _Revocation(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel)
+
+    authorization_id: str
+
+
+_REVOCATIONS: Final = TypeAdapter(list[_Revocation])
 
 
 class Simulator:
     """One embedded organization behind the addresses of the REST API.
 
-    `secret` is the one password or bearer token that is accepted. Every `throttle_every`-th reply
-    asks for a pause of a second (0: none does).
+    `secret` is the password or bearer token of the service. Every `throttle_every`-th reply asks
+    for a pause of a second (0: none does). Without `changes`, time stands still at the world's
+    birth; people sign in by what `signed_in` knows, or a PAT that was created here.
     """
 
     def __init__(
@@ -38,166 +66,134 @@ class Simulator:
         secret: str,
         throttle_every: int = 0,
         fault: Fault = lambda _: None,
+        changes: Changes | None = None,
+        policies: Policies | None = None,
+        signed_in: SignedIn = lambda _: None,
     ) -> None:
         self.world = world
+        self.changes = changes or Changes(world, lambda: world.born)
+        self.policies = policies or Policies()
+        self.lifecycle = Lifecycle(self.changes, self.policies)
         self.calls = 0
         self._secret = secret
         self._throttle_every = throttle_every
         self._fault = fault
+        self._signed_in = signed_in
 
-    def reply(self, request: Request, answer: Answer) -> Response:
-        """The reply to one call: a fault, a refusal, or what the call asks for."""
+    def reply(
+        self, request: Request, answer: Answer, body: bytes = b"", *, for_all: bool = False
+    ) -> Response:
+        """The reply to one call: a fault, a refusal, or what the call asks for.
+
+        Where it is not `for_all`, people are refused and the service alone is answered.
+        """
         self.calls += 1
-        if reply := self._fault(request) or self._refusal(request):
+        caller = self._caller(request)
+        if reply := self._fault(request) or self._refusal(request, caller):
             return reply
-        reply = answer(request)
+        if caller is None or (caller != SERVICE and not for_all):
+            return error(403, f"{request.url.path}: access denied.")
+        reply = answer(Call(request, caller, body))
         if self._throttle_every and self.calls % self._throttle_every == 0:
             reply.headers.update({"Retry-After": "1", "X-RateLimit-Delay": "1.0"})
         return reply
 
-    def users(self, request: Request) -> Response:
+    def users(self, call: Call) -> Response:
         """A page of users. Graph Users_List."""
-        token = request.query_params.get("continuationToken", "")
-        start = _page_start(token)
+        start = page_start(call.request.query_params.get("continuationToken", ""))
         if start is None:
-            return _error(400, "The continuation token is not valid.")
+            return error(400, "The continuation token is not valid.")
         page = [graph_user(each) for each in people(self.world, start, start + USERS_PAGE)]
         more = start + USERS_PAGE < self.world.users
-        # The real ones hold characters that get lost where they are not quoted.
-        headers = {"X-MS-ContinuationToken": f"{start + USERS_PAGE}+/=="} if more else {}
+        headers = {"X-MS-ContinuationToken": page_mark(start + USERS_PAGE)} if more else {}
         return JSONResponse({"count": len(page), "value": page}, headers=headers)
 
-    def tokens(self, request: Request) -> Response:
+    def tokens(self, call: Call) -> Response:
         """A page of a user's tokens. Token Admin PersonalAccessTokens_List."""
-        person = self._person(request)
+        person, query = self._person(call), call.request.query_params
         if person is None or person.trait is Trait.LEFT:
-            return _error(404, "The user with the given subject descriptor cannot be found.")
-        found = [session_token(token) for token in self.world.tokens(person)]
-        keys = [_ssh_key(person)]
-        wanted = {"true": keys, "false": found}
-        shown = wanted.get(request.query_params.get("isPublic", ""), found + keys)
-        start = _token_page_start(request.query_params.get("continuationToken", ZERO_GUID))
+            return error(404, "The user with the given subject descriptor cannot be found.")
+        found = [session_token(token) for token in self.changes.tokens(person)]
+        keys = [ssh_key(person)]
+        shown = {"true": keys, "false": found}.get(query.get("isPublic", ""), found + keys)
+        start = _token_page_start(query.get("continuationToken", ZERO_GUID))
         if start is None:
-            return _error(400, "The continuation token is not valid.")
+            return error(400, "The continuation token is not valid.")
         end = start + TOKENS_PAGE
         return JSONResponse({"value": shown[start:end]} | _next_page(person, end, len(shown)))
 
-    def membership(self, request: Request) -> Response:
+    def revoke(self, call: Call) -> Response:
+        """End tokens, whoever owns them. Token Admin Revocations_Revoke Authorizations."""
+        if not self.policies.service_may_revoke:
+            return error(403, "TF401027: You need the permission to revoke tokens.")
+        try:
+            asked = _REVOCATIONS.validate_json(call.body)
+        except ValidationError:
+            return error(400, "The request is not valid.")
+        if call.request.query_params.get("isPublic") != "true":
+            at = self.changes.now() + self.policies.revocation_delay
+            self.changes.revoke([each.authorization_id for each in asked], at)
+        return Response(status_code=204)
+
+    def membership(self, call: Call) -> Response:
         """Whether a user is an active member. Graph MembershipStates_Get."""
-        person = self._person(request)
+        person = self._person(call)
         if person is None:
-            return _error(404, "The subject cannot be found.")
+            return error(404, "The subject cannot be found.")
         return JSONResponse({"active": person.trait not in (Trait.LEFT, Trait.DISABLED)})
 
-    def my_tokens(self, request: Request) -> Response:
-        """Refused: nobody signs in with Entra here. PAT Lifecycle Pats_List."""
-        return _error(403, f"{request.url.path}: access denied.")
+    def connection(self, call: Call) -> Response:
+        """Who makes the call. No contract describes it."""
+        return JSONResponse(connection_data(call.caller.person))
 
-    def _person(self, request: Request) -> Person | None:
-        return self.world.find(request.path_params["descriptor"])
+    def _person(self, call: Call) -> Person | None:
+        return self.world.find(call.request.path_params["descriptor"])
 
-    def _refusal(self, request: Request) -> Response | None:
+    def _refusal(self, request: Request, caller: Caller | None) -> Response | None:
         if request.path_params["organization"] != self.world.organization:
             return HTMLResponse("<!DOCTYPE html><title>404 - not found</title>", 404)
-        if not self._is_signed_in(request.headers.get("authorization", "")):
+        if caller is None:
             if request.headers.get("x-tfs-fedauthredirect") != "Suppress":
                 return RedirectResponse("/_signin", 302)
             return HTMLResponse(
                 "<!DOCTYPE html><title>Azure DevOps Services | Sign In</title>", 203
             )
         if "api-version" not in request.query_params:
-            return _error(400, "No api-version was supplied.")
+            return error(400, "No api-version was supplied.")
         return None
 
-    def _is_signed_in(self, header: str) -> bool:
-        kind, _, value = header.partition(" ")
-        if kind == "Basic":
-            try:
-                value = b64decode(value).decode(errors="replace").partition(":")[2]
-            except NotBase64:
-                return False
-        return value == self._secret
+    def _caller(self, request: Request) -> Caller | None:
+        kind, value = credential(request)
+        if value == self._secret:
+            return SERVICE
+        by_pat = kind == "Basic"
+        person = self.changes.owner_of(value) if by_pat else self._signed_in(value)
+        return Caller(person, by_pat) if person else None
 
 
 def create_app(simulator: Simulator) -> Starlette:
     """The simulator as an application; its organization is at `/{organization}`."""
+    return Starlette(routes=simulator_routes(simulator))
 
-    def route(path: str, answer: Answer) -> Route:
+
+def simulator_routes(simulator: Simulator) -> list[Route]:
+    """The addresses of the REST API."""
+
+    def route(path: str, answer: Answer, *methods: str, for_all: bool = False) -> Route:
         async def endpoint(request: Request) -> Response:
-            return simulator.reply(request, answer)
+            return simulator.reply(request, answer, await request.body(), for_all=for_all)
 
-        return Route("/{organization}/_apis/" + path, endpoint)
+        return Route("/{organization}/_apis/" + path, endpoint, methods=methods or ["GET"])
 
-    return Starlette(
-        routes=[
-            route("graph/users", simulator.users),
-            route("tokenadmin/personalaccesstokens/{descriptor}", simulator.tokens),
-            route("graph/membershipstates/{descriptor}", simulator.membership),
-            route("tokens/pats", simulator.my_tokens),
-        ]
-    )
-
-
-def graph_user(person: Person) -> dict[str, Any]:
-    """A person as Graph shows a user."""
-    kind, _, subject = person.descriptor.partition(".")
-    return {
-        "subjectKind": "user",
-        "metaType": "guest" if person.trait is Trait.GUEST else "member",
-        "domain": "45aa3d2d-7442-473d-b4d3-3c670da9dd96",
-        "principalName": person.principal_name,
-        "mailAddress": person.mail_address,
-        "origin": kind,
-        "originId": subject,
-        "displayName": person.display_name,
-        "isDeletedInOrigin": None,
-        "descriptor": person.descriptor,
-    }
-
-
-def session_token(token: Token) -> dict[str, Any]:
-    """A token as tokenadmin shows it: times without a zone, no name where there is none."""
-    return {
-        "clientId": ZERO_GUID,
-        "accessId": ZERO_GUID,
-        "authorizationId": token.authorization_id,
-        "hostAuthorizationId": ZERO_GUID,
-        "userId": token.authorization_id,
-        "validFrom": _zoneless(token.valid_from),
-        "validTo": _zoneless(token.valid_to),
-        "displayName": token.display_name or None,
-        "scope": token.scope,
-        # Null for every token, global or not, as in the documented example.
-        "targetAccounts": None,
-        "token": None,
-        "alternateToken": None,
-        "isValid": token.is_valid,
-        "isPublic": False,
-        "publicData": None,
-        "source": None,
-    }
-
-
-def _ssh_key(person: Person) -> dict[str, Any]:
-    key = Token(
-        ZERO_GUID[:-12] + f"{person.number:012x}",
-        "ssh key",
-        "app_token",
-        datetime(2020, 1, 1, tzinfo=UTC),
-        datetime(2020, 1, 1, tzinfo=UTC),
-    )
-    return session_token(key) | {"isPublic": True, "publicData": "ssh-rsa AAAA"}
-
-
-def _zoneless(time: datetime) -> str:
-    return time.replace(tzinfo=None).isoformat()
-
-
-def _page_start(token: str) -> int | None:
-    if not token:
-        return 0
-    number, mark = token[:-4], token[-4:]
-    return int(number) if mark == "+/==" and number.isdecimal() else None
+    every = ("GET", "POST", "PUT", "DELETE")
+    return [
+        route("graph/users", simulator.users),
+        route("tokenadmin/personalaccesstokens/{descriptor}", simulator.tokens),
+        route("tokenadmin/revocations", simulator.revoke, "POST"),
+        route("graph/membershipstates/{descriptor}", simulator.membership),
+        route("tokens/pats", simulator.lifecycle.answer, *every, for_all=True),
+        route("connectionData", simulator.connection, for_all=True),
+    ]
 
 
 def _token_page_start(token: str) -> int | None:
@@ -215,7 +211,3 @@ def _next_page(person: Person, end: int, total: int) -> dict[str, str | None]:
         {},
     )
     return ends[person.number % len(ends)]
-
-
-def _error(status: int, message: str) -> Response:
-    return JSONResponse({"$id": "1", "message": message, "errorCode": 0}, status)

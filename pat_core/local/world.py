@@ -7,6 +7,7 @@ run goes on in the same world.
 
 from __future__ import annotations
 
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -49,6 +50,8 @@ _TRAITS: Final = {
     32: Trait.DISABLED,
 }
 _ROUND: Final = 40
+# Later people have their number in their name, so that no table is needed to find them by it.
+_NUMBER: Final = re.compile(r"\.([0-9]{1,9})(?:[@_]|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,16 @@ class World:
             return None
         person = self.person(number)
         return person if person.descriptor == descriptor else None
+
+    def named(self, name: str) -> Person | None:
+        """The person who signs in by that name or has that address, in any case, or None."""
+        number = _NUMBER.search(name)
+        for each in [int(number[1])] if number else range(len(FIRST)):
+            person = self.person(each)
+            known = (person.principal_name, person.mail_address)
+            if each < self.users and name.casefold() in (text.casefold() for text in known if text):
+                return person
+        return None
 
     def tokens(self, person: Person) -> tuple[Token, ...]:
         """All tokens of a person, those that are revoked or long expired among them."""

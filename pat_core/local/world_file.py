@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from pat_core.errors import SettingsError
+from pat_core.local.kept import keep
 from pat_core.local.world import USERS, World
 
 _VERSION: Final = 1
@@ -54,12 +55,4 @@ def _write(path: Path, world: World) -> None:
         "users": world.users,
         "born": world.born.isoformat(),
     }
-    draft = path.with_suffix(".tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(json.dumps(kept, indent=1), encoding="utf-8")
-        draft.replace(path)
-    except OSError as fault:
-        raise SettingsError(
-            [f"{path} cannot be written ({fault.strerror}). PAT_LOCAL_DIR names another folder."]
-        ) from None
+    keep(path, json.dumps(kept, indent=1))

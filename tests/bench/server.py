@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 from functools import partial
 from urllib.parse import parse_qs, urlsplit
 
-from pat_core.local.simulator import USERS_PAGE, graph_user, session_token
+from pat_core.local.shapes import graph_user, session_token
+from pat_core.local.simulator import USERS_PAGE
 from pat_core.local.world import Person, World, people
 from pat_core.model import Token
 

@@ -85,3 +85,17 @@ class TestLoadWorld:
         (tmp_path / "file").write_text("")
         with pytest.raises(SettingsError, match=r"PAT_LOCAL_DIR|Delete the file"):
             load_world(tmp_path / "file" / "world.json", users=0, now=NOW)
+
+
+class TestNames:
+    def test_everyone_is_found_by_the_name_they_sign_in_with(self) -> None:
+        world = World(NOW, users=130)
+        for person in people(world, 0, 130):
+            found = world.named(person.principal_name.upper())
+            # Two of the first may share a name, as in life.
+            assert found is not None
+            assert found.principal_name == person.principal_name
+
+    @pytest.mark.parametrize("name", ["", "nobody@contoso.example", "nobody.9@x", "x.999999999@x"])
+    def test_nobody_else_is(self, name: str) -> None:
+        assert World(NOW).named(name) is None

@@ -1,0 +1,73 @@
+"""The tokens of the simulated Entra: made and read back with one key, kept nowhere."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from secrets import token_bytes
+from typing import Any, Final
+
+import jwt
+
+from pat_core.azure_devops.wire import RESOURCE
+from pat_core.local.shapes import TENANT, object_id
+from pat_core.local.world import Person, World
+from pat_core.ports import Clock
+
+LIFETIME: Final = timedelta(hours=1)
+ISSUER: Final = f"https://login.microsoftonline.com/{TENANT}/v2.0"
+_ALGORITHM: Final = "HS256"
+
+
+class EntraTokens:
+    """Signs the tokens of the people of a world with a key that is gone with the program."""
+
+    def __init__(self, world: World, clock: Clock) -> None:
+        self._world = world
+        self._clock = clock
+        self._key = token_bytes(32)
+
+    def id_token(self, person: Person, client_id: str, nonce: str) -> str:
+        """Who signed in, for the application that asked."""
+        address = person.mail_address or person.principal_name
+        claims = {"name": person.display_name, "preferred_username": address, "nonce": nonce}
+        return self._signed(person, client_id, claims)
+
+    def access_token(self, person: Person, scope: str, client_id: str) -> str:
+        """What opens Azure DevOps if one of the scopes is its own, and else nothing here."""
+        is_for_it = any(each.startswith(f"{RESOURCE}/") for each in scope.split())
+        audience = RESOURCE if is_for_it else client_id
+        names = " ".join(each.rpartition("/")[2] for each in scope.split())
+        return self._signed(person, audience, {"scp": names, "sub": person.descriptor})
+
+    def person_of(self, access_token: str) -> Person | None:
+        """Whom an access token signs in to Azure DevOps now, or None."""
+        try:
+            claims = jwt.decode(
+                access_token,
+                self._key,
+                algorithms=[_ALGORITHM],
+                audience=RESOURCE,
+                issuer=ISSUER,
+                # The clock is the embedded one: the library must not compare with its own.
+                options={"verify_exp": False, "verify_iat": False, "verify_nbf": False},
+            )
+        except jwt.InvalidTokenError:
+            return None
+        if claims["exp"] <= self._clock().timestamp():
+            return None
+        return self._world.find(claims["sub"])
+
+    def _signed(self, person: Person, audience: str, claims: dict[str, Any]) -> str:
+        begun = int(self._clock().timestamp())
+        common = {
+            "ver": "2.0",
+            "iss": ISSUER,
+            "aud": audience,
+            "tid": TENANT,
+            "oid": object_id(person),
+            "sub": object_id(person),
+            "iat": begun,
+            "nbf": begun,
+            "exp": begun + int(LIFETIME.total_seconds()),
+        }
+        return jwt.encode(common | claims, self._key, algorithm=_ALGORITHM)
