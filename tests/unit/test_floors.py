@@ -28,6 +28,7 @@ PURE = {
     "scopes",
     "summary",
     "vault_name",
+    "views",
 }
 PORTS = {"ports"}
 FLOWS = {
@@ -47,7 +48,7 @@ FLOWS = {
     "summarize",
     "taps",
 }
-ADAPTERS = {"azure_devops", "channels", "ledger", "queues", "vault"}
+ADAPTERS = {"azure_devops", "channels", "ledger", "queues", "vault", "web"}
 BOOTSTRAP = {"bootstrap", "settings"}
 TOP = {"__main__", "cli", "console", "local", "survey", "function_app"}
 ALLOWED = {
