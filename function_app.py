@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from typing import Final, List  # noqa: UP035 - the worker refuses `func.Out[list[str]]`
+from urllib.parse import urlsplit
 
 import azure.functions as func
 
@@ -12,9 +13,12 @@ from pat_core.answers import Answer, health_answer, order_runs, run_answer
 from pat_core.bootstrap import services
 from pat_core.messages import ORGANIZATIONS, USERS
 from pat_core.summarize import tell
+from pat_core.web.http import WebRequest, WebResponse, static
 
 Messages = List[str]  # noqa: UP006 - said above
 STORAGE: Final = "AzureWebJobsStorage"
+OPEN: Final = func.AuthLevel.ANONYMOUS
+PATH: Final = "tokens/{organization}/{authorization_id}"
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 _LOG: Final = logging.getLogger("pat_warden")
 
@@ -85,6 +89,72 @@ async def run_progress(request: func.HttpRequest) -> func.HttpResponse:
 async def health(request: func.HttpRequest) -> func.HttpResponse:
     """Whether every organization was scanned wholly of late."""
     return _json(await health_answer(lambda: services().watch))
+
+
+@app.timer_trigger("timer", "%PAT_FINISH_SCHEDULE%", use_monitor=True)
+async def finish_rotations(timer: func.TimerRequest) -> None:
+    """Revoke old tokens whose overlap is over, and clean up after what was interrupted."""
+    finished = await services().finisher.finish()
+    await services().sessions.purge()
+    _LOG.info("rotation.finished", extra={"moved": finished.moved, "stuck": finished.troubled})
+
+
+@app.route("tokens", methods=["GET"], trigger_arg_name="request", auth_level=OPEN)
+async def my_tokens(request: func.HttpRequest) -> func.HttpResponse:
+    """All tokens of whoever is signed in."""
+    return _page(await services().front.my_tokens(_web(request)))
+
+
+@app.route(PATH, methods=["GET"], trigger_arg_name="request", auth_level=OPEN)
+async def token_page(request: func.HttpRequest) -> func.HttpResponse:
+    """One token with what its owner may choose. A GET changes nothing."""
+    return _page(await services().front.token(_web(request), **request.route_params))
+
+
+@app.route(f"{PATH}/{{action}}", methods=["POST"], trigger_arg_name="request", auth_level=OPEN)
+async def act_on_token(request: func.HttpRequest) -> func.HttpResponse:
+    """Rotate, extend, revoke, snooze or let expire, for the signed-in owner only."""
+    return _page(await services().front.act(_web(request), **request.route_params))
+
+
+@app.route("sign-in", methods=["GET"], trigger_arg_name="request", auth_level=OPEN)
+async def sign_in(request: func.HttpRequest) -> func.HttpResponse:
+    """Lead to Microsoft Entra."""
+    return _page(await services().front.begin_sign_in(_web(request)))
+
+
+@app.route("sign-in/callback", methods=["GET"], trigger_arg_name="request", auth_level=OPEN)
+async def sign_in_callback(request: func.HttpRequest) -> func.HttpResponse:
+    """Come back from Microsoft Entra, once."""
+    return _page(await services().front.end_sign_in(_web(request)))
+
+
+@app.route("sign-out", methods=["POST"], trigger_arg_name="request", auth_level=OPEN)
+async def sign_out(request: func.HttpRequest) -> func.HttpResponse:
+    """End the session."""
+    return _page(await services().front.sign_out(_web(request)))
+
+
+@app.route("static/{name}", methods=["GET"], trigger_arg_name="request", auth_level=OPEN)
+async def static_file(request: func.HttpRequest) -> func.HttpResponse:
+    """The stylesheet and the one script of the pages."""
+    return _page(static(request.route_params["name"]))
+
+
+def _web(request: func.HttpRequest) -> WebRequest:
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    path = urlsplit(request.url).path
+    return WebRequest(request.method, path, headers, dict(request.params), request.get_body())
+
+
+def _page(response: WebResponse) -> func.HttpResponse:
+    return func.HttpResponse(
+        response.body,
+        status_code=response.status,
+        headers=response.all_headers,
+        mimetype=response.kind.partition(";")[0],
+        charset="utf-8",
+    )
 
 
 def _text(message: func.QueueMessage) -> str:

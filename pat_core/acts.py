@@ -87,15 +87,16 @@ class Acts:
 
     async def let_expire(
         self, own: OwnTokens, organization: Organization, authorization_id: str
-    ) -> None:
-        """Write that nothing more is to be told of the token."""
+    ) -> Standing:
+        """What is decided of the token: nothing more is told of it."""
         owner, token, _ = await self._gather(own, organization, authorization_id)
         await self._write(owner, Entry(token, lambda known: replace(known, lets_expire=True)))
+        return Standing(lets_expire=True)
 
     async def remind(
         self, own: OwnTokens, organization: Organization, authorization_id: str
-    ) -> None:
-        """Write that its owner wants to be told again."""
+    ) -> Standing:
+        """What is decided of the token: its owner wants to be told again."""
         owner, token, account = await self._gather(own, organization, authorization_id)
         if (rotation := account.rotations.get(authorization_id)) and rotation.is_open:
             raise ActionRefused("The token is being replaced.", remedy="Use the new one.")
@@ -103,6 +104,7 @@ class Acts:
             owner,
             Entry(token, lambda known: replace(known, snoozed_until=None, lets_expire=False)),
         )
+        return Standing()
 
     async def _gather(
         self, own: OwnTokens, organization: Organization, authorization_id: str

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,13 +27,21 @@ if TYPE_CHECKING:
     from azure.data.tables.aio import TableServiceClient
     from azure.identity.aio import DefaultAzureCredential
     from azure.storage.queue.aio import QueueServiceClient
+    from pydantic import SecretStr
 
     from pat_core.azure_devops.client import Client
     from pat_core.azure_devops.credential import Credential
+    from pat_core.book import Book
     from pat_core.channels.email import EmailChannel
     from pat_core.channels.teams import TeamsChannel
+    from pat_core.finishing import Finisher
+    from pat_core.front import Front
+    from pat_core.model import Organization
+    from pat_core.ports import Vault
     from pat_core.reports import Reports
     from pat_core.runs import Runner
+    from pat_core.web.session import Sessions
+    from pat_core.web.sign_in import Application, SignIn
 
 StorageClient = TypeVar("StorageClient", "TableServiceClient", "QueueServiceClient")
 
@@ -53,12 +61,14 @@ def clock_from(start: datetime) -> Clock:
 class Services:
     """What the functions share, each made when it is first asked for and kept for the process.
 
-    `given` are channels to use instead of those that the settings name.
+    `given` are channels to use instead of those that the settings name, `application` is what
+    signs people in instead of the one that the settings name.
     """
 
     settings: Settings
     clock: Clock = system_clock
     given: Mapping[str, Outlet] | None = None
+    application: Callable[[], Application] | None = None
 
     def __post_init__(self) -> None:
         self._closing = AsyncExitStack()
@@ -95,10 +105,8 @@ class Services:
         from pat_core.azure_devops.client import Client
         from pat_core.azure_devops.pace import Pace
 
-        transport = http_transport(self.settings.max_concurrency)
-        self._closing.push_async_callback(transport.aclose)
         return Client(
-            transport,
+            self._transport,
             self._credential,
             Pace(clock=self.clock, sleep=asyncio.sleep, most=self.settings.max_concurrency),
             clock=self.clock,
@@ -213,6 +221,112 @@ class Services:
 
         return Reports(Desk(self.store, self.clock, tuple(self.outlets) or ("email",)))
 
+    @cached_property
+    def book(self) -> Book:
+        """What writes down what owners decide."""
+        from pat_core.book import Book
+
+        return Book(self.store, self.clock)
+
+    @cached_property
+    def sessions(self) -> Sessions:
+        """The sessions of those who are signed in."""
+        from pat_core.web.session import Sessions
+
+        return Sessions(self.store, self.clock)
+
+    @cached_property
+    def vault(self) -> Vault | None:
+        """The Key Vault that new tokens go into, or None where none is set up."""
+        if not self.settings.key_vault_url:
+            return None
+        from azure.keyvault.secrets.aio import SecretClient
+
+        from pat_core.vault import KeyVault
+
+        # The client's own limits of minutes are for batches; here somebody waits for a page.
+        client = SecretClient(
+            self.settings.key_vault_url,
+            self._identity,
+            connection_timeout=5,
+            read_timeout=15,
+            retry_total=3,
+        )
+        self._closing.push_async_callback(client.close)
+        return KeyVault(client)
+
+    @cached_property
+    def front(self) -> Front:
+        """What answers for the owners' pages."""
+        from pat_core.acts import Acts
+        from pat_core.front import Front
+        from pat_core.owner_views import OwnerViews
+        from pat_core.rotation import Rotator
+        from pat_core.web.pages import Pages
+
+        settings, book = self.settings, self.book
+        lifetimes = tuple(sorted(settings.lifetimes_days))
+        return Front(
+            self.sessions,
+            self._sign_in,
+            self.hands,
+            self._organizations,
+            OwnerViews(book, settings.windows_days, lifetimes, settings.key_vault_url),
+            Rotator(book, self.vault),
+            Acts(book, settings.windows_days),
+            Pages(),
+            settings.public_url,
+        )
+
+    @cached_property
+    def finisher(self) -> Finisher:
+        """What brings rotations to their end."""
+        from pat_core.finishing import Finisher
+
+        return Finisher(self.book, self.azure_devops, self._organizations, self.vault)
+
+    def hands(self, bearer: SecretStr) -> Client:
+        """What acts for the owner whose token this is."""
+        from pat_core.azure_devops.client import Client
+
+        return Client.for_owner(
+            self._transport, bearer, clock=self.clock, sleep=asyncio.sleep, jitter=random.random
+        )
+
+    @property
+    def _organizations(self) -> dict[str, Organization]:
+        return {each.name.lower(): each for each in self.settings.organizations}
+
+    @property
+    def _sign_in(self) -> SignIn | None:
+        settings = self.settings
+        if not (settings.public_url and settings.tenant_id and settings.client_id):
+            return None
+        from pat_core.web.sign_in import SignIn
+
+        make = self.application or self._application
+        return SignIn(make, public_url=settings.public_url, tenant=settings.tenant_id)
+
+    def _application(self) -> Application:
+        """MSAL's application, which proves itself by the managed identity or by its secret."""
+        import msal
+        from azure.identity import ManagedIdentityCredential
+
+        def assertion() -> str:
+            scope = "api://AzureADTokenExchange/.default"
+            return str(ManagedIdentityCredential().get_token(scope).token)
+
+        secret = self.settings.client_secret
+        made: Application = msal.ConfidentialClientApplication(
+            self.settings.client_id,
+            authority=f"https://login.microsoftonline.com/{self.settings.tenant_id}",
+            client_credential=secret.get_secret_value()
+            if secret
+            else {"client_assertion": assertion},
+            exclude_scopes=["offline_access"],
+        )
+        return made
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -230,6 +344,12 @@ class Services:
         )
         self._closing.push_async_callback(client.close)
         return client
+
+    @cached_property
+    def _transport(self) -> httpx.AsyncBaseTransport:
+        transport = http_transport(self.settings.max_concurrency)
+        self._closing.push_async_callback(transport.aclose)
+        return transport
 
     @property
     def _has_storage(self) -> bool:

@@ -45,7 +45,14 @@ EXAMPLES: Final = {
     "scan_schedule": "0 0 5 * * *",
     "send_schedule": "0 */5 * * * *",
     "summary_schedule": "0 0 7 * * *",
+    "finish_schedule": "0 15 * * * *",
+    "tenant_id": "72f988bf-86f1-41af-91ab-2d7cd011db47",
+    "client_id": "6b3f0a52-6c1e-4d0b-9a57-0c2b8f3f7a11",
+    "client_secret": "the secret of the application",
+    "key_vault_url": "https://kv-pat-warden.vault.azure.net",
+    "lifetimes_days": "30,90,180,365",
 }
+_GUID: Final = r"^([0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})?$"
 _ACCOUNT: Final = r"^([a-z0-9]{3,24})?$"
 _NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,48}[A-Za-z0-9])?")
 _MOST_COPIES: Final = 50
@@ -191,6 +198,17 @@ class Settings(BaseSettings):
     scan_schedule: Schedule = EXAMPLES["scan_schedule"]
     send_schedule: Schedule = EXAMPLES["send_schedule"]
     summary_schedule: Schedule = EXAMPLES["summary_schedule"]
+    finish_schedule: Schedule = EXAMPLES["finish_schedule"]
+    tenant_id: str = Field(default="", pattern=_GUID)
+    client_id: str = Field(default="", pattern=_GUID)
+    client_secret: SecretStr | None = None
+    key_vault_url: Url = ""
+    lifetimes_days: Annotated[tuple[int, ...], NoDecode, BeforeValidator(parse_windows)] = (
+        365,
+        180,
+        90,
+        30,
+    )
 
     @property
     def email_allowance(self) -> Allowance:

@@ -6,7 +6,6 @@ import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
-from secrets import token_urlsafe
 from typing import Final
 
 from azure.storage.queue.aio import QueueServiceClient
@@ -18,21 +17,23 @@ from pat_core.channels.render import Renderer
 from pat_core.delivery import Outlet
 from pat_core.errors import SettingsError
 from pat_core.local.azurite import DEVELOPMENT, AzuriteQueues, check_azurite
+from pat_core.local.estate import Estate, serving_estate
 from pat_core.local.host import Host, Source
 from pat_core.local.memory_queues import MemoryQueues
 from pat_core.local.outbox import OPS_ADDRESS, OutboxChannel
 from pat_core.local.outbox_page import outbox_routes
 from pat_core.local.serving import serving
-from pat_core.local.simulator import Simulator, create_app
 from pat_core.local.world_file import load_world
-from pat_core.model import Organization
 from pat_core.ports import Clock
 from pat_core.routes import ROUTED, Route
 from pat_core.settings import Settings
 from pat_core.survey import Progress, Survey, survey
+from pat_core.web.sign_in import CALLBACK, Application
 
 THROTTLE_EVERY: Final = 150
 """A demo of 200 users is asked to wait once or twice, as a real scan is."""
+PORT: Final = 7071
+"""Where `serve` shows the pages unless it is told otherwise: mails of the demo lead there."""
 SERVICE_ACCOUNTS: Final = Route(owner="svc-*", teams=SecretStr("https://teams.invalid/outbox"))
 """Nobody reads their mailboxes, so their team gets a card; here it lands in the outbox too."""
 _IN_AZURE: Final = "WEBSITE_INSTANCE_ID"
@@ -62,27 +63,35 @@ async def run_demo(
     `users` of 0 means as many as there were; `now` moves the clock. Raises SettingsError.
     """
     clock = clock_from(now) if now else system_clock
-    async with embedded_organization(settings, clock, users) as embedded:
-        channel = outbox_channel(settings, clock)
+    async with embedded_organization(settings, clock, users, PORT) as (embedded, _):
+        channel = outbox_channel(embedded, clock)
         return await survey(embedded, clock, channel, told=told), clock()
 
 
 async def serve(
     settings: Settings, port: int, *, azurite: bool, ready: Callable[[str], None]
 ) -> None:
-    """Serve the HTTP functions and the outbox, and run the timers, until the program is stopped.
+    """Serve the functions, the pages and the outbox, and run the timers, until it is stopped.
 
     `ready` hears the address. Raises SettingsError.
     """
     from function_app import app  # noqa: PLC0415 - who scans a real organization need not wait
+    from pat_core.local.key_vault import VaultService, key_vault  # noqa: PLC0415 - as above
+    from pat_core.vault import KeyVault  # noqa: PLC0415 - as above
 
     async with (
-        embedded_organization(settings, system_clock, 0, azurite=azurite) as embedded,
+        embedded_organization(settings, system_clock, 0, port, azurite=azurite) as (embedded, it),
+        key_vault(VaultService(system_clock)) as vault,
         _source(embedded) as source,
     ):
-        channel = outbox_channel(settings)
-        shared = Services(embedded, given={"outbox": Outlet(channel), ROUTED: Outlet(channel)})
-        shared.queues, shared.ops = source, [channel]
+        channel = outbox_channel(embedded)
+        outlet = Outlet(channel)
+        shared = Services(
+            embedded,
+            given={"outbox": outlet, ROUTED: outlet},
+            application=lambda: _application(it),
+        )
+        shared.queues, shared.ops, shared.vault = source, [channel], KeyVault(vault)
         async with sharing(shared):
             host = Host(app, source, system_clock, _schedules(settings))
             routes = [*outbox_routes(settings.local_dir / "outbox"), *host.routes()]
@@ -93,28 +102,49 @@ async def serve(
 
 @asynccontextmanager
 async def embedded_organization(
-    settings: Settings, clock: Clock, users: int, *, azurite: bool = False
-) -> AsyncIterator[Settings]:
-    """The settings that lead to an embedded organization, which is served as long as the context.
+    settings: Settings, clock: Clock, users: int, port: int, *, azurite: bool = False
+) -> AsyncIterator[tuple[Settings, Estate]]:
+    """The settings that lead to an embedded organization, and what is served there.
 
-    Raises SettingsError.
+    The pages are to be served at `port`. Raises SettingsError.
     """
     refuse_in_azure()
     world = load_world(settings.local_dir / "world.json", users=users, now=clock())
-    secret = SecretStr(token_urlsafe())
-    simulator = Simulator(world, secret=secret.get_secret_value(), throttle_every=THROTTLE_EVERY)
-    async with serving(create_app(simulator)) as address:
-        organization = Organization(world.organization, f"{address}/{world.organization}")
+    pages = f"http://127.0.0.1:{port}"
+    async with serving_estate(
+        world,
+        clock,
+        redirects=lambda where: where == f"{pages}{CALLBACK}",
+        changes_path=settings.local_dir / "changes.json",
+        throttle_every=THROTTLE_EVERY,
+    ) as estate:
         given = settings.storage_connection_string or SecretStr(DEVELOPMENT)
-        yield settings.model_copy(
-            update={
-                "organizations": (organization,),
-                "routes": settings.routes or (SERVICE_ACCOUNTS,),
-                "admin_token": secret,
-                "storage_account": "",
-                "storage_connection_string": given if azurite else None,
-            }
-        )
+        changed = {
+            "organizations": (estate.organization,),
+            "routes": settings.routes or (SERVICE_ACCOUNTS,),
+            "admin_token": estate.secret,
+            "storage_account": "",
+            "storage_connection_string": given if azurite else None,
+            "public_url": pages,
+            "tenant_id": estate.tenant,
+            "client_id": estate.client_id,
+            "key_vault_url": "https://kv-pat-warden.vault.azure.net",
+        }
+        yield settings.model_copy(update=changed), estate
+
+
+def _application(estate: Estate) -> Application:
+    """MSAL as it signs in at the embedded Entra."""
+    import msal  # noqa: PLC0415 - only who signs in waits for it
+
+    made: Application = msal.ConfidentialClientApplication(
+        estate.client_id,
+        authority=estate.authority,
+        client_credential={"client_assertion": estate.client_assertion.get_secret_value},
+        http_client=estate.msal_http,
+        exclude_scopes=["offline_access"],
+    )
+    return made
 
 
 @asynccontextmanager
@@ -134,4 +164,5 @@ def _schedules(settings: Settings) -> dict[str, str]:
         "PAT_SCAN_SCHEDULE": settings.scan_schedule,
         "PAT_SEND_SCHEDULE": settings.send_schedule,
         "PAT_SUMMARY_SCHEDULE": settings.summary_schedule,
+        "PAT_FINISH_SCHEDULE": settings.finish_schedule,
     }

@@ -20,6 +20,7 @@ PURE = {
     "messages",
     "model",
     "outbox",
+    "problems",
     "records",
     "rotations",
     "routes",
@@ -39,6 +40,7 @@ FLOWS = {
     "desk",
     "doctor",
     "finishing",
+    "owner_views",
     "preview",
     "reports",
     "rotation",
@@ -49,6 +51,7 @@ FLOWS = {
     "taps",
 }
 ADAPTERS = {"azure_devops", "channels", "ledger", "queues", "vault", "web"}
+FRONT = {"front"}
 BOOTSTRAP = {"bootstrap", "settings"}
 TOP = {"__main__", "cli", "console", "local", "survey", "function_app"}
 ALLOWED = {
@@ -57,9 +60,11 @@ ALLOWED = {
     **dict.fromkeys(FLOWS, PURE | PORTS | FLOWS),
     # An adapter knows itself, the pure rules and the ports: no flow, no other adapter.
     **{room: PURE | PORTS | {room} for room in ADAPTERS},
+    # What answers for the pages: it calls flows and has them shown.
+    **dict.fromkeys(FRONT, PURE | PORTS | FLOWS | {"web"} | FRONT),
     "settings": PURE,
-    "bootstrap": PURE | PORTS | FLOWS | ADAPTERS | BOOTSTRAP,
-    **dict.fromkeys(TOP, PURE | PORTS | FLOWS | ADAPTERS | BOOTSTRAP | TOP),
+    "bootstrap": PURE | PORTS | FLOWS | ADAPTERS | FRONT | BOOTSTRAP,
+    **dict.fromkeys(TOP, PURE | PORTS | FLOWS | ADAPTERS | FRONT | BOOTSTRAP | TOP),
 }
 # What rules and flows may not know: no I/O, no clock, no framework.
 OUTSIDE = {"aiohttp", "azure", "httpx", "os", "pathlib", "sqlite3", "time"}

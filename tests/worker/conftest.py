@@ -29,6 +29,7 @@ SCHEDULES = {
     "PAT_SCAN_SCHEDULE": "0 0 5 * * *",
     "PAT_SEND_SCHEDULE": "0 */5 * * * *",
     "PAT_SUMMARY_SCHEDULE": "0 0 7 * * *",
+    "PAT_FINISH_SCHEDULE": "0 15 * * * *",
 }
 
 

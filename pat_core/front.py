@@ -1,0 +1,307 @@
+"""What the HTTP functions for owners answer: sessions and forms in, flows called, pages out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from typing import Final
+from urllib.parse import quote, urlencode
+
+from pydantic import SecretStr
+
+from pat_core.acts import Acts
+from pat_core.errors import NotSignedIn, PatWardenError, TokenNotFound
+from pat_core.model import Organization
+from pat_core.owner_views import OwnerViews
+from pat_core.problems import problem_of
+from pat_core.rotation import Hands, Rotated, Rotator, Wish
+from pat_core.rotations import LONGEST_OVERLAP, OVERLAP, Rotation, RotationState
+from pat_core.views import Problem
+from pat_core.web.http import WebRequest, WebResponse, as_json, to
+from pat_core.web.pages import Pages, Shown
+from pat_core.web.session import Sessions
+from pat_core.web.sign_in import SignIn, own_path
+
+_ID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_SHOWN: Final[Mapping[str, Shown]] = {"active": "active", "expired": "expired", "all": "all"}
+_TOLD: Final = {
+    "extend": "The token was extended.",
+    "revoke": "The token was revoked.",
+    "snooze": "You will be reminded later.",
+    "let-expire": "You will not be reminded of this token again.",
+    "remind": "You will be reminded again.",
+    "stored": "Good. The old token lives on until the time below.",
+    "restart": "The new token was revoked. You can rotate again.",
+    "keep": "The old token lives longer.",
+}
+_UNKNOWN: Final = TokenNotFound("There is no such token, or it is not yours.")
+_WRONG_BODY: Final = Problem(
+    HTTPStatus.BAD_REQUEST, "The request cannot be read", "A field is missing or wrong."
+)
+_FOREIGN: Final = Problem(
+    HTTPStatus.FORBIDDEN,
+    "The request did not come from this page",
+    "Nothing was done.",
+    "Open the token's page and choose there.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who makes a request: hands that act for them, and what to call them."""
+
+    hands: Hands
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """Answers for the owner's pages. `hands` gives what acts by a bearer token."""
+
+    sessions: Sessions
+    sign_in: SignIn | None
+    hands: Callable[[SecretStr], Hands]
+    organizations: Mapping[str, Organization]
+    views: OwnerViews
+    rotator: Rotator
+    acts: Acts
+    pages: Pages
+    public_url: str
+
+    async def begin_sign_in(self, request: WebRequest) -> WebResponse:
+        """The way to Entra; where one lands afterwards is kept in the sealed flow."""
+        if self.sign_in is None:
+            missing = "Signing in is not set up."
+            remedy = "Those who run this service set PAT_CLIENT_ID, PAT_TENANT_ID, PAT_PUBLIC_URL."
+            return self._problem(Problem(503, missing, "Nobody can sign in here yet.", remedy))
+        try:
+            address, flow = await self.sign_in.begin()
+        except NotSignedIn as fault:
+            return self._problem(problem_of(fault))
+        kept = {"flow": flow, "next": own_path(request.query.get("next", ""))}
+        return to(address, await self.sessions.open(kept))
+
+    async def end_sign_in(self, request: WebRequest) -> WebResponse:
+        """Back from Entra: a new session takes the place of the flow, which works only once."""
+        kept = await self.sessions.read(request.cookies)
+        ended = await self.sessions.close(request.cookies)
+        if self.sign_in is None or "flow" not in kept:
+            return to("/sign-in")
+        try:
+            who = await self.sign_in.end(kept["flow"], request.query)
+        except NotSignedIn as fault:
+            page = self.pages.problem(problem_of(fault), who="")
+            return WebResponse(HTTPStatus.UNAUTHORIZED, page, {"Set-Cookie": ended})
+        session = {"bearer": who.bearer, "name": who.name}
+        return to(own_path(str(kept["next"])), await self.sessions.open(session))
+
+    async def sign_out(self, request: WebRequest) -> WebResponse:
+        """The session is over and its row is gone."""
+        if not request.is_same_origin(self.public_url):
+            return self._problem(_FOREIGN)
+        ended = await self.sessions.close(request.cookies)
+        return WebResponse(HTTPStatus.OK, self.pages.signed_out(), {"Set-Cookie": ended})
+
+    async def my_tokens(self, request: WebRequest) -> WebResponse:
+        """All tokens of whoever is signed in."""
+
+        async def answer(caller: Caller) -> WebResponse:
+            views, faults = await self.views.all(caller.hands, self.organizations.values())
+            shown = _SHOWN.get(request.query.get("show", ""), "active")
+            page = self.pages.tokens(
+                views, shown=shown, faults=faults, who=caller.name, now=self._now
+            )
+            return WebResponse(HTTPStatus.OK, page)
+
+        return await self._as_caller(request, answer)
+
+    async def token(
+        self, request: WebRequest, organization: str, authorization_id: str
+    ) -> WebResponse:
+        """One token and its choices."""
+        told = _TOLD.get(request.query.get("told", ""), "")
+
+        async def answer(caller: Caller) -> WebResponse:
+            place = self._place(organization, authorization_id)
+            return await self._token_page(caller, place, authorization_id, told=told)
+
+        return await self._as_caller(request, answer)
+
+    async def act(
+        self, request: WebRequest, organization: str, authorization_id: str, action: str
+    ) -> WebResponse:
+        """What the owner asked for, done: a page for people, JSON for callers with a bearer."""
+        if request.bearer is None and not request.is_same_origin(self.public_url):
+            return self._problem(_FOREIGN)
+
+        async def answer(caller: Caller) -> WebResponse:
+            place = self._place(organization, authorization_id)
+            deed = _Deed(self, caller.hands, place, authorization_id, request)
+            try:
+                done = await deed.do(action)
+            except (ValueError, OverflowError):
+                return self._refuse(request, _WRONG_BODY)
+            if request.bearer:
+                return _json_of(done)
+            if isinstance(done, Rotated) and action == "rotate":
+                return await self._rotated_page(caller, place, authorization_id, done)
+            return to(f"{_path(place, authorization_id)}?told={action}")
+
+        return await self._as_caller(request, answer)
+
+    async def _as_caller(
+        self, request: WebRequest, answer: Callable[[Caller], Awaitable[WebResponse]]
+    ) -> WebResponse:
+        bearer, name = request.bearer, ""
+        if bearer is None:
+            session = await self.sessions.read(request.cookies)
+            bearer, name = SecretStr(session.get("bearer", "")), str(session.get("name", ""))
+        if not bearer.get_secret_value():
+            return self._to_sign_in(request)
+        try:
+            return await answer(Caller(self.hands(bearer), name))
+        except NotSignedIn as fault:
+            if request.bearer is None:
+                return self._to_sign_in(request)
+            return self._refuse(request, problem_of(fault))
+        except PatWardenError as fault:
+            return self._refuse(request, problem_of(fault), name)
+
+    async def _token_page(
+        self, caller: Caller, place: Organization, authorization_id: str, *, told: str
+    ) -> WebResponse:
+        view = await self.views.one(caller.hands, place, authorization_id)
+        page = self.pages.token(
+            view, self.views.choices(view), who=caller.name, now=self._now, told=told
+        )
+        return WebResponse(HTTPStatus.OK, page)
+
+    async def _rotated_page(
+        self, caller: Caller, place: Organization, authorization_id: str, done: Rotated
+    ) -> WebResponse:
+        view = await self.views.one(caller.hands, place, authorization_id)
+        page = self.pages.rotated(
+            view,
+            done.rotation,
+            secret=done.secret.get_secret_value() if done.secret else None,
+            tried=done.tried,
+            who=caller.name,
+            now=self._now,
+            vault_url=self.views.vault_url,
+        )
+        return WebResponse(HTTPStatus.OK, page)
+
+    def _place(self, organization: str, authorization_id: str) -> Organization:
+        found = self.organizations.get(organization.lower())
+        if found is None or not _ID.fullmatch(authorization_id):
+            raise _UNKNOWN
+        return found
+
+    def _to_sign_in(self, request: WebRequest) -> WebResponse:
+        landing = request.path if request.method == "GET" else request.path.rpartition("/")[0]
+        return to(f"/sign-in?{urlencode({'next': landing})}")
+
+    def _refuse(self, request: WebRequest, problem: Problem, who: str = "") -> WebResponse:
+        if request.bearer is None:
+            return self._problem(problem, who)
+        body = {"type": "about:blank", "title": problem.title, "status": int(problem.status)}
+        body["detail"] = f"{problem.detail} {problem.remedy}".strip()
+        return as_json(problem.status, body, "application/problem+json")
+
+    def _problem(self, problem: Problem, who: str = "") -> WebResponse:
+        return WebResponse(problem.status, self.pages.problem(problem, who=who))
+
+    @property
+    def _now(self) -> datetime:
+        return self.sessions.clock()
+
+
+@dataclass(frozen=True, slots=True)
+class _Deed:
+    """One POST: the form or the JSON, turned into what a flow takes. Raises ValueError."""
+
+    front: Front
+    hands: Hands
+    place: Organization
+    authorization_id: str
+    request: WebRequest
+
+    async def do(self, action: str) -> object:  # noqa: PLR0911 - one line for each action
+        """What came of it."""
+        acts, rotator = self.front.acts, self.front.rotator
+        where = (self.hands, self.place, self.authorization_id)
+        fields = self.request.fields
+        match action:
+            case "rotate":
+                return await rotator.rotate(*where, self._wish(fields))
+            case "extend":
+                return await acts.extend(*where, self._lifetime(fields))
+            case "snooze":
+                return await acts.snooze(*where, _among(fields["days"], (1, 3, 7)))
+            case "revoke":
+                return await acts.revoke(*where)
+            case "let-expire":
+                return await acts.let_expire(*where)
+            case "remind":
+                return await acts.remind(*where)
+            case "stored":
+                return Rotated(await rotator.confirm(*where))
+            case "restart":
+                return Rotated(await rotator.withdraw(*where))
+            case "keep":
+                return Rotated(await rotator.keep_longer(*where))
+            case _:
+                raise _UNKNOWN
+
+    def _wish(self, fields: Mapping[str, str]) -> Wish:
+        hours = float(fields.get("overlap_hours", OVERLAP / timedelta(hours=1)))
+        overlap = timedelta(hours=hours)
+        if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
+            raise ValueError("overlap_hours")
+        place = fields.get("to", "vault" if self.front.views.vault_url else "page")
+        if place not in ("vault", "page"):
+            raise ValueError("to")
+        key = self.request.headers.get("idempotency-key", "")[:200]
+        return Wish(self._lifetime(fields), overlap, place == "vault", key)
+
+    def _lifetime(self, fields: Mapping[str, str]) -> timedelta:
+        days = fields.get("lifetime_days", str(max(self.front.views.lifetimes)))
+        return timedelta(days=_among(days, self.front.views.lifetimes))
+
+
+def _among(text: str, allowed: Sequence[int]) -> int:
+    number = int(text)
+    if number not in allowed:
+        raise ValueError(text)
+    return number
+
+
+def _path(place: Organization, authorization_id: str) -> str:
+    return f"/tokens/{quote(place.name, safe='')}/{quote(authorization_id, safe='')}"
+
+
+def _json_of(done: object) -> WebResponse:
+    if not isinstance(done, Rotated):
+        return as_json(HTTPStatus.OK, {"done": True})
+    rotation, secret = done.rotation, done.secret
+    body: dict[str, object] = {
+        "state": rotation.state.value,
+        "authorization_id": rotation.new_id or None,
+        "valid_to": rotation.new_valid_to and rotation.new_valid_to.isoformat(),
+        "old_revoked_at": _revoked_at(rotation),
+    }
+    if secret:
+        body["secret"] = secret.get_secret_value()
+    elif rotation.vault_version:
+        body["vault_secret"] = {"name": rotation.vault_name, "version": rotation.vault_version}
+    return as_json(HTTPStatus.OK, body)
+
+
+def _revoked_at(rotation: Rotation) -> str | None:
+    """Null until the new token is surely handed over: POST .../stored says so."""
+    over = rotation.state in (RotationState.SUPERSEDED, RotationState.DONE)
+    at = rotation.revoke_at or rotation.ended_at
+    return at.isoformat() if over and at else None

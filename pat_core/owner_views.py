@@ -1,0 +1,86 @@
+"""The flow that gathers what an owner's pages show: Azure DevOps' word and the ledger's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from pat_core.book import Book
+from pat_core.errors import AzureDevOpsError, NotSignedIn
+from pat_core.expiry import effective_expiry, snooze_end
+from pat_core.model import Organization, Standing, Token
+from pat_core.ports import OwnTokenReader
+from pat_core.records import Account
+from pat_core.views import Choices, TokenView
+
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerViews:
+    """Gathers views. `windows` and `lifetimes` are in days."""
+
+    book: Book
+    windows: Sequence[int]
+    lifetimes: Sequence[int]
+    vault_url: str = ""
+
+    async def all(
+        self, own: OwnTokenReader, organizations: Iterable[Organization]
+    ) -> tuple[list[TokenView], list[str]]:
+        """Every token of the caller, and a sentence for each organization that was not read.
+
+        Raises NotSignedIn, LedgerError.
+        """
+        found = await asyncio.gather(
+            *(self._of(own, each) for each in organizations), return_exceptions=True
+        )
+        views, faults = list[TokenView](), list[str]()
+        for each in found:
+            if isinstance(each, AzureDevOpsError) and not isinstance(each, NotSignedIn):
+                faults.append(str(each))
+            elif isinstance(each, BaseException):
+                raise each
+            else:
+                views += each
+        return views, faults
+
+    async def one(
+        self, own: OwnTokenReader, organization: Organization, authorization_id: str
+    ) -> TokenView:
+        """One token of the caller. Raises TokenNotFound, AzureDevOpsError, LedgerError."""
+        token = await own.my_token(organization, authorization_id)
+        account = await self.book.account(await own.caller(organization))
+        return _view(organization, token, account)
+
+    def choices(self, view: TokenView) -> Choices:
+        """What may be chosen for a token: by default it lives as long as the one before."""
+        life = view.token.valid_to - view.token.valid_from
+        fitting = [days for days in self.lifetimes if days * _DAY >= life]
+        now = self.book.clock()
+        return Choices(
+            lifetimes_days=self.lifetimes,
+            default_lifetime_days=min(fitting, default=max(self.lifetimes)),
+            can_snooze=snooze_end(view.token, 1, now, self.windows) is not None,
+            has_vault=bool(self.vault_url),
+            vault_url=self.vault_url,
+        )
+
+    async def _of(self, own: OwnTokenReader, organization: Organization) -> list[TokenView]:
+        owner, reading = await asyncio.gather(own.caller(organization), own.my_tokens(organization))
+        account = await self.book.account(owner)
+        return [_view(organization, token, account) for token in reading.tokens]
+
+
+def _view(organization: Organization, token: Token, account: Account) -> TokenView:
+    known = account.tokens.get(token.authorization_id)
+    return TokenView(
+        organization.name,
+        token,
+        effective_expiry(token),
+        known.standing if known else Standing(),
+        account.rotations.get(token.authorization_id),
+        account.origin(token.authorization_id),
+    )

@@ -1,0 +1,44 @@
+"""What a page or a caller is told of an error: a status, a title, the cause, the remedy. Pure."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Final
+
+from pat_core.errors import (
+    ActionRefused,
+    AzureDevOpsError,
+    ChannelError,
+    Conflict,
+    LedgerError,
+    NotPermitted,
+    NotSignedIn,
+    PatWardenError,
+    Throttled,
+    TokenNotFound,
+    TokenRefused,
+    VaultError,
+)
+from pat_core.views import Problem
+
+_KINDS: Final[tuple[tuple[type[PatWardenError], HTTPStatus, str], ...]] = (
+    (TokenNotFound, HTTPStatus.NOT_FOUND, "No such token"),
+    (ActionRefused, HTTPStatus.CONFLICT, "That cannot be done now"),
+    (TokenRefused, HTTPStatus.CONFLICT, "Azure DevOps refused it"),
+    (NotSignedIn, HTTPStatus.UNAUTHORIZED, "You are not signed in"),
+    (NotPermitted, HTTPStatus.FORBIDDEN, "Not permitted"),
+    (Throttled, HTTPStatus.SERVICE_UNAVAILABLE, "Azure DevOps is busy"),
+    (AzureDevOpsError, HTTPStatus.BAD_GATEWAY, "Azure DevOps gave no usable answer"),
+    (VaultError, HTTPStatus.BAD_GATEWAY, "The Key Vault did not take it"),
+    (Conflict, HTTPStatus.CONFLICT, "Somebody else was faster"),
+    (LedgerError, HTTPStatus.SERVICE_UNAVAILABLE, "The service is not well"),
+    (ChannelError, HTTPStatus.BAD_GATEWAY, "A message could not be sent"),
+)
+
+
+def problem_of(error: PatWardenError) -> Problem:
+    """The problem that an error is. It holds no secret, since no error does."""
+    for kind, status, title in _KINDS:
+        if isinstance(error, kind):
+            return Problem(status, title, error.cause, error.remedy)
+    return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "Something failed", error.cause, error.remedy)

@@ -1,0 +1,119 @@
+"""Requests and responses of the pages, whoever serves them. No I/O."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from http import HTTPStatus
+from importlib.resources import files
+from typing import Any, Final
+from urllib.parse import parse_qsl, urlsplit
+
+from pydantic import SecretStr
+
+_POLICY: Final = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS: Final = {
+    "Content-Security-Policy": _POLICY,
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Strict-Transport-Security": "max-age=31536000",
+}
+_HTML: Final = "text/html; charset=utf-8"
+_KINDS: Final = {
+    "style.css": "text/css; charset=utf-8",
+    "copy.js": "text/javascript; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+}
+_MOST_BYTES: Final = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class WebRequest:
+    """One request; the keys of `headers` are lower case."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+    @property
+    def cookies(self) -> str:
+        """The Cookie header."""
+        return self.headers.get("cookie", "")
+
+    @property
+    def bearer(self) -> SecretStr | None:
+        """The caller's own token, or None where a session is meant."""
+        kind, _, token = self.headers.get("authorization", "").partition(" ")
+        return SecretStr(token.strip()) if kind.lower() == "bearer" and token.strip() else None
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """What the form or the JSON object of the body says. Raises ValueError."""
+        if len(self.body) > _MOST_BYTES:
+            raise ValueError("the body is too large")
+        if self.bearer is None:
+            return dict(parse_qsl(self.body.decode()))
+        given = json.loads(self.body) if self.body.strip() else {}
+        if not isinstance(given, dict):
+            raise ValueError("the body is no JSON object")  # noqa: TRY004 - one kind of fault for the caller
+        return {str(name): str(value) for name, value in given.items()}
+
+    def is_same_origin(self, public_url: str) -> bool:
+        """True where the browser says that a page of ours sent this, or by Origin where it is mute.
+
+        Source: the Fetch Metadata request headers.
+        """
+        site = self.headers.get("sec-fetch-site")
+        if site is not None:
+            return site == "same-origin"
+        ours = urlsplit(public_url)
+        return self.headers.get("origin") == f"{ours.scheme}://{ours.netloc}"
+
+
+@dataclass(frozen=True, slots=True)
+class WebResponse:
+    """One response."""
+
+    status: int
+    body: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    kind: str = _HTML
+
+    @property
+    def all_headers(self) -> dict[str, str]:
+        """Its headers, and those that guard every page."""
+        return {**HEADERS, **self.headers}
+
+
+def to(place: str, cookie: str = "") -> WebResponse:
+    """The response that leads the browser on, with a Set-Cookie header where there is one."""
+    headers = {"Location": place} | ({"Set-Cookie": cookie} if cookie else {})
+    return WebResponse(HTTPStatus.SEE_OTHER, headers=headers)
+
+
+def as_json(status: int, body: Mapping[str, Any], kind: str = "application/json") -> WebResponse:
+    """A JSON object; problems are `application/problem+json` (RFC 9457)."""
+    return WebResponse(status, json.dumps(body), kind=kind)
+
+
+def static(name: str) -> WebResponse:
+    """A file of the pages, or 404."""
+    if name not in _KINDS:
+        return WebResponse(HTTPStatus.NOT_FOUND, kind="text/plain; charset=utf-8")
+    headers = {"Cache-Control": "public, max-age=3600"}
+    return WebResponse(HTTPStatus.OK, _read(name), headers, _KINDS[name])
+
+
+@cache
+def _read(name: str) -> str:
+    return (files("pat_core.web") / "static" / name).read_text(encoding="utf-8")

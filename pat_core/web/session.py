@@ -1,0 +1,99 @@
+"""Sessions that only their cookie opens: it is the key, and the ledger holds the sealed rest.
+
+Neither the cookie alone nor the ledger alone reveals the delegated token.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from base64 import b64decode, b64encode, urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as NotBase64
+from dataclasses import dataclass
+from datetime import timedelta
+from hashlib import sha256
+from http.cookies import CookieError, SimpleCookie
+from typing import Any, Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from pat_core.errors import Conflict
+from pat_core.ports import Clock, Store
+from pat_core.rows import Change, Row, Verb, key_time
+
+COOKIE: Final = "__Host-pat-warden"
+SESSIONS: Final = "sessions"
+LIFETIME: Final = timedelta(minutes=15)
+_KEY_BYTES: Final = 32
+_NONCE_BYTES: Final = 12
+_PARTITION: Final = "session"
+_ATTRIBUTES: Final = "Path=/; Secure; HttpOnly; SameSite=Lax"
+
+
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    """Opens, reads and closes sessions; each is one row, and over after 15 minutes."""
+
+    store: Store
+    clock: Clock
+
+    async def open(self, content: dict[str, Any]) -> str:
+        """The Set-Cookie header of a new session. Raises LedgerUnavailable."""
+        key, nonce = secrets.token_bytes(_KEY_BYTES), secrets.token_bytes(_NONCE_BYTES)
+        name = _name(key)
+        sealed = AESGCM(key).encrypt(nonce, json.dumps(content).encode(), name.encode())
+        values = {
+            "sealed": b64encode(nonce + sealed).decode(),
+            "until": key_time(self.clock() + LIFETIME),
+        }
+        await self.store.write(SESSIONS, [Change(Verb.INSERT, Row(_PARTITION, name, values))])
+        value = urlsafe_b64encode(key).decode().rstrip("=")
+        return f"{COOKIE}={value}; Max-Age={int(LIFETIME.total_seconds())}; {_ATTRIBUTES}"
+
+    async def read(self, cookies: str) -> dict[str, Any]:
+        """What the session of a Cookie header holds; empty where there is none or it is over."""
+        key = _key(cookies)
+        row = await self.store.row(SESSIONS, _PARTITION, _name(key)) if key else None
+        if row is None or str(row.values["until"]) <= key_time(self.clock()):
+            return {}
+        raw = b64decode(str(row.values["sealed"]))
+        try:
+            opened = AESGCM(key).decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], row.key.encode())
+        except InvalidTag:
+            return {}
+        content: dict[str, Any] = json.loads(opened)
+        return content
+
+    async def close(self, cookies: str) -> str:
+        """The Set-Cookie header that ends a session, whose row is deleted."""
+        if key := _key(cookies):
+            await self._delete(_name(key))
+        return f"{COOKIE}=; Max-Age=0; {_ATTRIBUTES}"
+
+    async def purge(self) -> None:
+        """Delete the rows of sessions that are over. Raises LedgerUnavailable."""
+        now = key_time(self.clock())
+        async for row in self.store.rows(SESSIONS, _PARTITION):
+            if str(row.values["until"]) <= now:
+                await self._delete(row.key)
+
+    async def _delete(self, name: str) -> None:
+        try:
+            await self.store.write(SESSIONS, [Change(Verb.DELETE, Row(_PARTITION, name))])
+        except Conflict:
+            return
+
+
+def _name(key: bytes) -> str:
+    """What the row is called: nobody finds the key from it."""
+    return sha256(b"session" + key).hexdigest()
+
+
+def _key(cookies: str) -> bytes:
+    try:
+        found = SimpleCookie(cookies).get(COOKIE)
+        key = urlsafe_b64decode(found.value + "=") if found else b""
+    except (CookieError, NotBase64, ValueError):
+        return b""
+    return key if len(key) == _KEY_BYTES else b""
