@@ -89,7 +89,7 @@ async def serve(
         shared = Services(
             embedded,
             given={"outbox": outlet, ROUTED: outlet},
-            application=lambda: _application(it),
+            application=lambda: entra_application(it),
         )
         shared.queues, shared.ops, shared.vault = source, [channel], KeyVault(vault)
         async with sharing(shared):
@@ -133,7 +133,7 @@ async def embedded_organization(
         yield settings.model_copy(update=changed), estate
 
 
-def _application(estate: Estate) -> Application:
+def entra_application(estate: Estate) -> Application:
     """MSAL as it signs in at the embedded Entra."""
     import msal  # noqa: PLC0415 - only who signs in waits for it
 

@@ -9,6 +9,7 @@ import json
 import secrets
 from base64 import b64decode, b64encode, urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NotBase64
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
@@ -67,8 +68,10 @@ class Sessions:
 
     async def close(self, cookies: str) -> str:
         """The Set-Cookie header that ends a session, whose row is deleted."""
-        if key := _key(cookies):
-            await self._delete(_name(key))
+        key = _key(cookies)
+        row = await self.store.row(SESSIONS, _PARTITION, _name(key)) if key else None
+        if row:
+            await self._delete(row)
         return f"{COOKIE}=; Max-Age=0; {_ATTRIBUTES}"
 
     async def purge(self) -> None:
@@ -76,13 +79,12 @@ class Sessions:
         now = key_time(self.clock())
         async for row in self.store.rows(SESSIONS, _PARTITION):
             if str(row.values["until"]) <= now:
-                await self._delete(row.key)
+                await self._delete(row)
 
-    async def _delete(self, name: str) -> None:
-        try:
-            await self.store.write(SESSIONS, [Change(Verb.DELETE, Row(_PARTITION, name))])
-        except Conflict:
-            return
+    async def _delete(self, row: Row) -> None:
+        # A row is written once, so that a conflict means that it is gone already.
+        with suppress(Conflict):
+            await self.store.write(SESSIONS, [Change(Verb.DELETE, row)])
 
 
 def _name(key: bytes) -> str:

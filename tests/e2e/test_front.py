@@ -1,0 +1,394 @@
+"""The owner's pages as browsers, callers and attackers meet them, over real HTTP and MSAL."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+from pat_core.local.policies import Policies
+from pat_core.web.http import HEADERS
+from pat_core.web.sign_in import own_path
+from tests.estate import PAGE, House, opened
+from tests.fakes import FakeTime
+
+pytestmark = pytest.mark.anyio
+FORM = {"lifetime_days": "90", "to": "page", "overlap_hours": "24"}
+
+
+@pytest.fixture
+async def house(tmp_path: Path, time: FakeTime) -> AsyncIterator[House]:
+    async with opened(tmp_path, time) as found:
+        yield found
+
+
+@pytest.fixture
+async def browser(house: House) -> AsyncIterator[httpx.AsyncClient]:
+    """A browser in which somebody is signed in."""
+    async with house.browser() as found:
+        await house.signed_in(found, house.someone())
+        yield found
+
+
+def secret_of(page: httpx.Response) -> str:
+    _, _, rest = page.text.partition("<textarea")
+    return rest.partition(">")[2].partition("</textarea>")[0].strip() if rest else ""
+
+
+def everything_in(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
+class TestSignIn:
+    async def test_one_lands_where_one_wanted_to_go(self, house: House) -> None:
+        person = house.someone()
+        path = house.path(house.living(person)[0])
+        async with house.browser() as browser:
+            first = await browser.get(path)
+            assert first.headers["location"] == f"/sign-in?next={path.replace('/', '%2F')}"
+            assert await house.signed_in(browser, person, path) == path
+            assert (await browser.get(path)).status_code == 200
+
+    @pytest.mark.parametrize(
+        "elsewhere",
+        [
+            "https://evil.example",
+            "//evil.example",
+            "/\\evil.example",
+            "/tokens\\..\\x",
+            "/tokens/../admin",
+            "javascript:alert(1)",
+            "/tokens\r\nSet-Cookie: a=b",
+            "/tokensx",
+            "",
+        ],
+    )
+    def test_nobody_is_led_elsewhere(self, elsewhere: str) -> None:
+        assert own_path(elsewhere) == "/tokens"
+
+    async def test_an_answer_to_another_flow_signs_nobody_in(self, house: House) -> None:
+        async with house.browser() as browser:
+            began = await browser.get("/sign-in")
+            house.keep(browser, began)
+            back = await browser.get("/sign-in/callback?code=x&state=wrong")
+            assert back.status_code == 401
+            assert (await browser.get("/tokens")).status_code == 303
+
+    async def test_a_callback_works_once(self, house: House) -> None:
+        person = house.someone()
+        async with house.browser() as browser, house.browser() as thief:
+            began = await browser.get("/sign-in")
+            thief.headers["cookie"] = began.headers["set-cookie"].partition(";")[0]
+            await house.signed_in(browser, person)
+            again = await thief.get("/sign-in/callback?code=x&state=y")
+            assert again.status_code in (303, 401)
+            assert (await thief.get("/tokens")).status_code == 303
+
+    async def test_without_a_flow_a_callback_begins_anew(self, house: House) -> None:
+        async with house.browser() as browser:
+            back = await browser.get("/sign-in/callback?code=x&state=y")
+            assert (back.status_code, back.headers["location"]) == (303, "/sign-in")
+
+
+class TestSession:
+    async def test_it_is_over_after_fifteen_minutes(
+        self, house: House, browser: httpx.AsyncClient
+    ) -> None:
+        house.time.now += timedelta(minutes=14, seconds=59)
+        assert (await browser.get("/tokens")).status_code == 200
+        house.time.now += timedelta(seconds=1)
+        assert (await browser.get("/tokens")).status_code == 303
+        await house.host.fire("finish_rotations")
+        rows = [row async for row in house.shared.store.rows("sessions", "session")]
+        assert rows == []
+
+    async def test_signing_out_ends_it_for_whoever_has_the_cookie(
+        self, house: House, browser: httpx.AsyncClient
+    ) -> None:
+        assert (await browser.post("/sign-out", headers=PAGE)).status_code == 200
+        assert (await browser.get("/tokens")).status_code == 303
+
+    @pytest.mark.parametrize("cookie", ["x", "A" * 43, "", "\u00ff", "a=b; c"])
+    async def test_a_forged_cookie_opens_nothing(self, house: House, cookie: str) -> None:
+        async with house.browser() as browser:
+            headers = {b"cookie": f"__Host-pat-warden={cookie}".encode()}
+            assert (await browser.get("/tokens", headers=headers)).status_code == 303
+
+    async def test_neither_ledger_nor_cookie_alone_reveals_the_bearer(
+        self, house: House, browser: httpx.AsyncClient, tmp_path: Path
+    ) -> None:
+        session = await house.shared.sessions.read(browser.headers["cookie"])
+        assert session["bearer"]
+        ledger = everything_in(tmp_path)
+        assert session["bearer"].encode() not in ledger
+        assert house.cookie(browser).encode() not in ledger
+        assert session["bearer"] not in house.cookie(browser)
+
+    async def test_the_cookie_is_for_this_host_https_and_no_script(self, house: House) -> None:
+        async with house.browser() as browser:
+            given = (await browser.get("/sign-in")).headers["set-cookie"]
+        assert given.startswith("__Host-")
+        for part in ("Secure", "HttpOnly", "SameSite=Lax", "Path=/", "Max-Age=900"):
+            assert part in given
+        assert "Domain" not in given
+
+    async def test_headers_that_a_proxy_would_set_count_for_nothing(self, house: House) -> None:
+        claims = {"x-ms-client-principal-name": "ana@x.y", "x-ms-token-aad-access-token": "t"}
+        async with house.browser(**claims) as browser:
+            assert (await browser.get("/tokens")).status_code == 303
+
+
+class TestPages:
+    async def test_every_page_is_guarded(self, house: House, browser: httpx.AsyncClient) -> None:
+        path = house.path(house.living(house.someone())[0])
+        for each in ("/tokens", path, "/tokens/x/y", "/sign-in"):
+            found = (await browser.get(each)).headers
+            assert {name: found[name] for name in HEADERS} == HEADERS
+        assert "unsafe" not in HEADERS["Content-Security-Policy"]
+
+    async def test_the_stylesheet_is_ours_and_no_other_file_is(self, house: House) -> None:
+        async with house.browser() as browser:
+            assert (
+                (await browser.get("/static/style.css"))
+                .headers["content-type"]
+                .startswith("text/css")
+            )
+            for name in ("..%2f..%2fsettings.py", "x", "pages.py"):
+                assert (await browser.get(f"/static/{name}")).status_code == 404
+
+    async def test_what_is_not_ones_own_is_not_found_and_nothing_is_revealed(
+        self, house: House, browser: httpx.AsyncClient
+    ) -> None:
+        foreign = house.path(house.living(house.someone(1))[0])
+        unknown = foreign[:-12] + "0" * 12
+        organization = house.estate.organization.name
+        tricks = (
+            f"/tokens/{organization}/x",
+            f"/tokens/{organization}/%2e%2e",
+            f"/tokens/nobody/{foreign.rpartition('/')[2]}",
+            f"/tokens/{organization}/<script>",
+        )
+        pages = [await browser.get(path) for path in (foreign, unknown, *tricks)]
+        assert {page.status_code for page in pages} == {404}
+        assert "<script>" not in pages[-1].text
+        for path in (foreign, unknown):
+            for action in ("rotate", "revoke", "extend", "snooze", "stored", "keep", "restart"):
+                done = await browser.post(
+                    f"{path}/{action}", data=FORM | {"days": "1"}, headers=PAGE
+                )
+                assert done.status_code in (404, 409), (action, done.text)
+        assert house.estate.changes.tokens(house.someone(1)) == house.estate.simulator.world.tokens(
+            house.someone(1)
+        )
+
+
+class TestRotate:
+    async def test_the_new_token_is_shown_once_and_works_and_the_old_one_dies_after_its_overlap(
+        self, house: House, browser: httpx.AsyncClient
+    ) -> None:
+        person = house.someone()
+        old = house.living(person)[0]
+        path = house.path(old)
+        page = await browser.post(f"{path}/rotate", data=FORM, headers=PAGE)
+        secret = secret_of(page)
+        assert len(secret) == 84
+        again = await browser.post(f"{path}/rotate", data=FORM, headers=PAGE)
+        assert secret not in again.text
+        assert secret_of(again) == ""
+        assert await self.opens(house, secret)
+        stored = await browser.post(f"{path}/stored", headers=PAGE)
+        assert stored.status_code == 303
+        house.time.now += timedelta(hours=23)
+        await house.host.fire("finish_rotations")
+        assert self.is_valid(house, old.authorization_id)
+        house.time.now += timedelta(hours=1)
+        await house.host.fire("finish_rotations")
+        assert not self.is_valid(house, old.authorization_id)
+        assert await self.opens(house, secret)
+
+    async def test_two_at_once_make_one_new_token(
+        self, house: House, browser: httpx.AsyncClient
+    ) -> None:
+        person = house.someone()
+        path = house.path(house.living(person)[0])
+        before = len(house.estate.changes.tokens(person))
+        both = await asyncio.gather(
+            *(browser.post(f"{path}/rotate", data=FORM, headers=PAGE) for _ in range(4))
+        )
+        assert len([page for page in both if secret_of(page)]) == 1
+        assert len(house.estate.changes.tokens(person)) == before + 1
+
+    async def test_into_the_vault_it_is_shown_nowhere(
+        self, house: House, browser: httpx.AsyncClient
+    ) -> None:
+        path = house.path(house.living(house.someone())[0])
+        page = await browser.post(f"{path}/rotate", data=FORM | {"to": "vault"}, headers=PAGE)
+        ((name, versions),) = house.vault.secrets.items()
+        assert versions[-1].value not in page.text
+        assert name in page.text
+
+    async def test_a_policy_is_told_in_plain_words(self, tmp_path: Path, time: FakeTime) -> None:
+        async with opened(tmp_path, time, policies=Policies(max_days=60)) as house:
+            async with house.browser() as browser:
+                await house.signed_in(browser, house.someone())
+                path = house.path(house.living(house.someone())[0])
+                page = await browser.post(f"{path}/rotate", data=FORM, headers=PAGE)
+        assert page.status_code == 409
+        assert "Azure DevOps refused it" in page.text
+        assert "patLifespanPolicyViolation" not in page.text
+
+    @pytest.mark.parametrize(
+        "form",
+        [
+            {},
+            {"lifetime_days": "9999"},
+            {"lifetime_days": "90", "overlap_hours": "-1"},
+            {"lifetime_days": "90", "overlap_hours": "nan"},
+            {"lifetime_days": "90", "overlap_hours": "1e309"},
+            {"lifetime_days": "90", "to": "mail"},
+            {"lifetime_days": "x" * 30_000},
+        ],
+    )
+    async def test_a_wrong_form_does_nothing(
+        self, house: House, browser: httpx.AsyncClient, form: dict[str, str]
+    ) -> None:
+        person = house.someone()
+        path = house.path(house.living(person)[0])
+        before = house.estate.changes.tokens(person)
+        page = await browser.post(f"{path}/rotate", data=form, headers=PAGE)
+        if form:
+            assert page.status_code == 400
+            assert house.estate.changes.tokens(person) == before
+
+    async def opens(self, house: House, secret: str) -> bool:
+        where = house.estate.organization.base_url
+        async with httpx.AsyncClient(auth=("", secret)) as caller:
+            found = await caller.get(f"{where}/_apis/connectionData?api-version=7.1-preview.1")
+        return found.status_code == 200
+
+    def is_valid(self, house: House, authorization_id: str) -> bool:
+        found = house.estate.changes.tokens(house.someone())
+        return next(each.is_valid for each in found if each.authorization_id == authorization_id)
+
+
+class TestCrossSite:
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {},
+            {"sec-fetch-site": "cross-site"},
+            {"sec-fetch-site": "same-site"},
+            {"sec-fetch-site": "none"},
+            {"origin": "https://evil.example"},
+            {"origin": "null"},
+            {"sec-fetch-site": "cross-site", "origin": "ours"},
+        ],
+    )
+    async def test_a_post_from_elsewhere_does_nothing(
+        self, house: House, browser: httpx.AsyncClient, headers: dict[str, str]
+    ) -> None:
+        person = house.someone()
+        path = house.path(house.living(person)[0])
+        given = {k: house.address if v == "ours" else v for k, v in headers.items()}
+        before = house.estate.changes.tokens(person)
+        for action in ("rotate", "revoke", "extend", "let-expire"):
+            page = await browser.post(f"{path}/{action}", data=FORM, headers=given)
+            assert page.status_code == 403
+        assert house.estate.changes.tokens(person) == before
+        assert (await browser.post("/sign-out", headers=given)).status_code == 403
+
+    async def test_an_old_browser_is_known_by_its_origin(
+        self, house: House, browser: httpx.AsyncClient
+    ) -> None:
+        path = house.path(house.living(house.someone())[0])
+        page = await browser.post(f"{path}/let-expire", headers={"origin": house.address})
+        assert page.status_code == 303
+
+    async def test_a_get_of_an_action_is_none(
+        self, house: House, browser: httpx.AsyncClient
+    ) -> None:
+        person = house.someone()
+        path = house.path(house.living(person)[0])
+        before = house.estate.changes.tokens(person)
+        for action in ("rotate", "revoke", "extend", "snooze", "let-expire", "stored"):
+            assert (await browser.get(f"{path}/{action}")).status_code in (404, 405)
+        assert house.estate.changes.tokens(person) == before
+
+
+class TestCallers:
+    async def test_json_for_who_brings_a_bearer(self, house: House) -> None:
+        person = house.someone()
+        path = house.path(house.living(person)[0])
+        async with self.caller(house) as caller:
+            headers = {"idempotency-key": "run-1"}
+            body = {"lifetime_days": 90, "to": "page", "overlap_hours": 1}
+            done = await caller.post(f"{path}/rotate", json=body, headers=headers)
+            assert done.status_code == 200
+            found = done.json()
+            assert len(found["secret"]) == 84
+            assert found["old_revoked_at"] is None
+            again = (await caller.post(f"{path}/rotate", json=body, headers=headers)).json()
+            assert "secret" not in again
+            assert again["authorization_id"] == found["authorization_id"]
+            stored = (await caller.post(f"{path}/stored")).json()
+            assert stored["old_revoked_at"] == (house.time.now + timedelta(hours=1)).isoformat()
+
+    async def test_problems_are_rfc_9457(self, house: House) -> None:
+        async with self.caller(house) as caller:
+            unknown = (
+                f"/tokens/{house.estate.organization.name}/{'0' * 8}-0000-0000-0000-{'0' * 12}"
+            )
+            problem = await caller.post(f"{unknown}/revoke")
+        assert problem.headers["content-type"].startswith("application/problem+json")
+        assert problem.json()["status"] == problem.status_code == 404
+        assert problem.json()["title"] == "No such token"
+
+    async def test_a_wrong_bearer_is_told_so(self, house: House) -> None:
+        path = house.path(house.living(house.someone())[0])
+        async with house.browser(authorization="Bearer nonsense") as caller:
+            problem = await caller.post(f"{path}/revoke")
+        assert (problem.status_code, problem.json()["title"]) == (401, "You are not signed in")
+        assert "nonsense" not in problem.text
+
+    def caller(self, house: House) -> httpx.AsyncClient:
+        bearer = house.estate.entra.token_for(house.someone())
+        return house.browser(authorization=f"Bearer {bearer}")
+
+
+class TestSecret:
+    async def test_it_is_in_that_one_response_and_nowhere_else(
+        self, house: House, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.DEBUG)
+        path = house.path(house.living(house.someone())[0])
+        async with house.browser() as browser:
+            await house.signed_in(browser, house.someone())
+            secret = secret_of(await browser.post(f"{path}/rotate", data=FORM, headers=PAGE))
+            await browser.post(f"{path}/stored", headers=PAGE)
+            others = [(await browser.get(each)).text for each in (path, "/tokens?show=all")]
+        await house.host.fire("finish_rotations")
+        await house.host.fire("summarize")
+        assert secret
+        assert secret.encode() not in everything_in(tmp_path)
+        said = (*others, caplog.text, repr(house.shared))
+        assert all(secret not in text for text in said)
+
+
+class TestNotSetUp:
+    async def test_without_an_application_signing_in_says_what_is_missing(
+        self, tmp_path: Path, time: FakeTime
+    ) -> None:
+        def unset(shared: object) -> None:
+            settings = shared.settings.model_copy(update={"client_id": ""})  # type: ignore[attr-defined] # Services
+            shared.settings = settings  # type: ignore[attr-defined] # as above
+
+        async with opened(tmp_path, time, given=unset) as house:
+            async with house.browser() as browser:
+                page = await browser.get("/sign-in")
+        assert page.status_code == 503
+        assert "PAT_CLIENT_ID" in page.text
