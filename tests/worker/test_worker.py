@@ -52,18 +52,36 @@ class TestIndex:
             "send_digests": "timerTrigger",
             "delivery_report": "eventGridTrigger",
             "summarize": "timerTrigger",
+            "finish_rotations": "timerTrigger",
+            "my_tokens": "httpTrigger",
+            "token_page": "httpTrigger",
+            "act_on_token": "httpTrigger",
+            "sign_in": "httpTrigger",
+            "sign_in_callback": "httpTrigger",
+            "sign_out": "httpTrigger",
+            "static_file": "httpTrigger",
             "scan_now": "httpTrigger",
             "run_progress": "httpTrigger",
             "health": "httpTrigger",
         }
 
-    def test_only_health_is_open_to_anybody(self, worker: Worker) -> None:
+    def test_open_are_health_and_the_pages_which_look_for_a_session(self, worker: Worker) -> None:
         levels = {
             name: each.trigger["authLevel"].lower()
             for name, each in worker.host.functions.items()
             if each.kind == "httpTrigger"
         }
-        assert levels == {"scan_now": "function", "run_progress": "function", "health": "anonymous"}
+        guarded = {name for name, level in levels.items() if level != "anonymous"}
+        assert guarded == {"scan_now", "run_progress"}
+
+    def test_a_page_sends_who_is_not_signed_in_to_sign_in(self, worker: Worker) -> None:
+        answer = worker.host.http("my_tokens", "GET", "http://x/tokens").returned
+        assert int(answer["status"]) == 303
+        headers = {name.lower(): value for name, value in answer["headers"].items()}
+        assert headers["location"] == "/sign-in?next=%2Ftokens"
+        assert "default-src 'none'" in headers["content-security-policy"]
+        style = worker.host.http("static_file", "GET", "http://x/static/style.css")
+        assert style.ok, style.error
 
 
 class TestRun:
@@ -95,7 +113,7 @@ class TestRun:
         assert b"contoso" not in answer["body"]
 
     def test_the_other_timers_run(self, worker: Worker) -> None:
-        for name in ("send_digests", "summarize"):
+        for name in ("send_digests", "summarize", "finish_rotations"):
             outcome = worker.host.timer(name, past_due=True)
             assert outcome.ok, outcome.error
             assert outcome.outputs == {}
