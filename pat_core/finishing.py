@@ -185,7 +185,7 @@ class _Visit:
             await self._write(kept, lets_expire=False, deed=Deed.GIVEN_UP, detail=_NEW_IS_GONE)
             return
         await self.finisher.admin.revoke_tokens(self.organization, [self.old.authorization_id])
-        await self._finish()
+        await self._write(ended(self.rotation, self._now), is_valid=False)
 
     async def _finish(self) -> None:
         await self._write(ended(self.rotation, self._now))
@@ -206,13 +206,15 @@ class _Visit:
         rotation: Rotation,
         *,
         lets_expire: bool | None = None,
+        is_valid: bool = True,
         deed: Deed | None = None,
         detail: str = "",
     ) -> str:
         def standing(known: Standing) -> Standing:
             return known if lets_expire is None else replace(known, lets_expire=lets_expire)
 
-        entry = Entry(self.old, standing, rotation, deed, detail)
+        old = replace(self.old, is_valid=self.old.is_valid and is_valid)
+        entry = Entry(old, standing, rotation, deed, detail)
         return await self.finisher.book.write(self.owner, entry)
 
     @property

@@ -167,6 +167,9 @@ class Front:
             if request.bearer is None:
                 return self._to_sign_in(request)
             return self._refuse(request, problem_of(fault))
+        except TokenNotFound:
+            # The same words whatever it is: whose a token is, or that it exists, is not revealed.
+            return self._refuse(request, problem_of(_UNKNOWN), name)
         except PatWardenError as fault:
             return self._refuse(request, problem_of(fault), name)
 

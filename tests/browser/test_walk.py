@@ -1,0 +1,239 @@
+"""The owner's whole walk in Chromium, over the commands as a newcomer runs them."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Error, Page
+
+from pat_core.local.outbox import read_stored, stored_names
+from tests.azurite import free_ports
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Serve:
+    """A running `serve`, its folder, and the mails that it has written."""
+
+    address: str
+    folder: Path
+
+    def links(self) -> Iterator[tuple[str, str]]:
+        """Each mail's recipient and its first link to a token that has not expired."""
+        outbox = self.folder / "outbox"
+        for name in stored_names(outbox):
+            mail = read_stored(outbox, name)
+            if (
+                mail
+                and not mail.is_card
+                and "expired" not in mail.subject
+                and " expire" in mail.subject
+            ):
+                found = re.search(r'href="(http://127[^"]*/tokens/[^"]*)"', mail.part("html"))
+                if found:
+                    yield mail.recipient, found[1]
+
+    def state(self) -> tuple[bytes, list[object]]:
+        """What Azure DevOps and the ledger hold, but for who is signed in."""
+        changes = self.folder / "changes.json"
+        with closing(sqlite3.connect(self.folder / "ledger.sqlite")) as ledger:
+            tables = ledger.execute("select name from sqlite_master where type = 'table'")
+            rows = [
+                row
+                for (table,) in tables.fetchall()
+                for row in ledger.execute(f'select * from "{table}"').fetchall()  # noqa: S608 - its own names
+                if "session" not in map(str, row)
+            ]
+        return changes.read_bytes() if changes.exists() else b"", rows
+
+
+def post(address: str) -> None:
+    urlopen(Request(address, method="POST"), timeout=60).read()  # noqa: S310 - loopback
+
+
+@pytest.fixture(scope="module")
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
+    folder = tmp_path_factory.mktemp("desk")
+    (port,) = free_ports(1)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PAT_")}
+    command = [sys.executable, "-u", "-m", "pat_core", "serve", "--port", str(port)]
+    running = subprocess.Popen(  # noqa: S603 - our own words
+        command,
+        cwd=folder,
+        env=kept | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert running.stdout
+    assert "outbox" in running.stdout.readline()
+    address = f"http://127.0.0.1:{port}"
+    post(f"{address}/admin/functions/plan_scan")
+    found = Serve(address, folder / ".local")
+    for _ in range(60):
+        post(f"{address}/admin/functions/send_digests")
+        if len(list(found.links())) > 8:
+            break
+        running.poll()
+        subprocess.run(["sleep", "0.5"], check=True)  # noqa: S607 - in every system
+    yield found
+    running.send_signal(signal.SIGINT)
+    running.wait(20)
+    running.stdout.close()
+
+
+@contextmanager
+def signed_in(
+    browser: Browser, serve: Serve, number: int, *, script: bool = True
+) -> Iterator[tuple[Page, str]]:
+    """A page on which somebody followed a mail's link and signed in; and that link."""
+    context = browser.new_context(java_script_enabled=script)
+    said: list[str] = []
+    page = watched(context, said)
+    recipient, link = list(serve.links())[number]
+    page.goto(link)
+    page.goto(f"{page.url}&login_hint={recipient}")
+    page.locator("a").filter(has_text=recipient).first.click()
+    assert page.url == link
+    yield page, link
+    context.close()
+    assert said == []
+
+
+def watched(context: BrowserContext, said: list[str]) -> Page:
+    page = context.new_page()
+    page.on("console", lambda line: said.append(line.text) if line.type == "error" else None)
+    page.on("pageerror", lambda fault: said.append(str(fault)))
+    return page
+
+
+def rotate(page: Page, where: str) -> None:
+    page.get_by_label(where).check()
+    page.locator("form[action$='/rotate'] button").click()
+    page.wait_for_load_state()
+
+
+class TestToThePage:
+    @pytest.mark.parametrize(("number", "script"), [(0, True), (1, False)], ids=["script", "none"])
+    def test_it_is_shown_once_stored_and_the_old_one_revoked(
+        self, browser: Browser, serve: Serve, number: int, script: bool
+    ) -> None:
+        with signed_in(browser, serve, number, script=script) as (page, link):
+            rotate(page, "Onto the next page")
+            field = page.get_by_role("textbox", name="The new token")
+            secret = field.input_value()
+            assert len(secret) == 84
+            assert not field.is_editable()
+            assert page.get_by_role("button", name="Copy").is_visible() is script
+            page.reload()
+            assert secret not in page.content()
+            assert page.get_by_role("textbox", name="The new token").count() == 0
+            page.goto(link)
+            # Chromium asks whether to send the form again, and has no page to show.
+            with pytest.raises(Error, match="ERR_CACHE_MISS"):
+                page.go_back()
+            page.wait_for_url("chrome-error://**")
+            page.goto(link)
+            page.get_by_role("button", name="I have stored it").click()
+            page.get_by_role("button", name="Revoke the old one now").click()
+            page.goto(link)
+            assert "revoked" in page.inner_text("main")
+            page.get_by_role("link", name="a new token").first.click()
+            assert page.url != link
+
+
+class TestToTheVault:
+    def test_its_place_is_shown_and_how_to_read_it(self, browser: Browser, serve: Serve) -> None:
+        with signed_in(browser, serve, 2) as (page, _):
+            rotate(page, "Into the Key Vault")
+            text = page.inner_text("main")
+            assert "az keyvault secret show" in text
+            assert "pat-contoso-demo-" in text
+            assert "AZDO" not in page.content()
+
+
+class TestOtherChoices:
+    def test_each_is_done_and_said(self, browser: Browser, serve: Serve) -> None:
+        with signed_in(browser, serve, -1) as (page, _):
+            page.locator("form[action$='/let-expire'] button").click()
+            assert "not be reminded" in page.get_by_role("status").inner_text()
+            page.locator("form[action$='/remind'] button").first.click()
+            assert "reminded again" in page.get_by_role("status").inner_text()
+            page.locator("form[action$='/snooze'] button").click()
+            assert "reminded later" in page.get_by_role("status").inner_text()
+            page.locator("form[action$='/extend'] button").click()
+            assert "extended" in page.get_by_role("status").inner_text()
+
+
+class TestHarmless:
+    def test_somebody_elses_token_and_none_at_all_look_the_same(
+        self, browser: Browser, serve: Serve
+    ) -> None:
+        foreign = list(serve.links())[4][1]
+        with signed_in_quietly(browser, serve, 3) as page:
+            texts = []
+            for path in (foreign, foreign[:-12] + "0" * 12, foreign.replace("contoso-demo", "x")):
+                answer = page.goto(path)
+                assert answer
+                assert answer.status == 404
+                texts.append(page.inner_text("main"))
+        assert len(set(texts)) == 1
+
+    def test_two_clicks_at_once_make_one_new_token(self, browser: Browser, serve: Serve) -> None:
+        with signed_in(browser, serve, 5) as (page, link):
+            # The policy of our pages lets no script fetch, so the browser itself is asked.
+            context = page.context
+            answers = [
+                context.request.post(
+                    f"{link}/rotate",
+                    form={"lifetime_days": "90", "to": "page"},
+                    headers={"sec-fetch-site": "same-origin"},
+                )
+                for _ in range(2)
+            ]
+            shown = [answer.text().count("<textarea") for answer in answers]
+        assert shown == [1, 0]
+
+    def test_a_scanner_that_opens_every_link_changes_nothing(
+        self, browser: Browser, serve: Serve
+    ) -> None:
+        with signed_in_quietly(browser, serve, 6) as page:
+            before = serve.state()
+            links = [link for _, link in list(serve.links())[:10]]
+            page.goto(list(serve.links())[6][1])
+            own = page.eval_on_selector_all("a", "all => all.map(each => each.href)")
+            for link in [*links, *own]:
+                if link.startswith(serve.address):
+                    page.goto(link)
+            assert serve.state() == before
+
+    def test_after_signing_out_the_session_is_over(self, browser: Browser, serve: Serve) -> None:
+        with signed_in(browser, serve, 7) as (page, link):
+            page.get_by_role("button", name="Sign out").click()
+            assert "signed out" in page.inner_text("main").lower()
+            page.goto(link)
+            assert "/authorize" in page.url
+
+
+@contextmanager
+def signed_in_quietly(browser: Browser, serve: Serve, number: int) -> Iterator[Page]:
+    """As `signed_in`, where the browser may complain of pages that are not found."""
+    with browser.new_context() as context:
+        page = context.new_page()
+        recipient, link = list(serve.links())[number]
+        page.goto(link)
+        page.goto(f"{page.url}&login_hint={recipient}")
+        page.locator("a").filter(has_text=recipient).first.click()
+        yield page
