@@ -15,7 +15,7 @@ serve: .venv/cli
 	$(RUN) -m pat_core serve $(ARGS)
 
 test: .venv/dev
-	$(RUN) -m pytest $(ARGS)
+	$(RUN) -m pytest --numprocesses auto --dist loadfile $(ARGS)
 
 check: .venv/dev
 	$(RUN) -m ruff check $(SOURCES)
