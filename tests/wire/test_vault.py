@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -289,11 +290,13 @@ class TestAddress:
     async def test_where_nobody_listens_any_more_it_may_work_later(
         self, service: VaultService
     ) -> None:
-        async with key_vault(service) as gone:
-            address = gone.vault_url
-        async with SecretClient(address, Signed(service), retry_total=0) as client:
-            with pytest.raises(VaultUnavailable):
-                await KeyVault(client).keep(NAME, ANA, ISSUED)
+        with socket.socket() as deaf:
+            # Bound, so that nobody else gets the port; it never listens.
+            deaf.bind(("127.0.0.1", 0))
+            address = f"https://127.0.0.1:{deaf.getsockname()[1]}"
+            async with SecretClient(address, Signed(service), retry_total=0) as client:
+                with pytest.raises(VaultUnavailable):
+                    await KeyVault(client).keep(NAME, ANA, ISSUED)
 
     async def test_a_server_without_a_known_certificate_is_no_vault(
         self, service: VaultService
