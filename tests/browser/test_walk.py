@@ -188,9 +188,8 @@ class TestHarmless:
                 texts.append(page.inner_text("main"))
         assert len(set(texts)) == 1
 
-    def test_two_clicks_at_once_make_one_new_token(self, browser: Browser, serve: Serve) -> None:
+    def test_a_second_click_makes_no_second_token(self, browser: Browser, serve: Serve) -> None:
         with signed_in(browser, serve, 5) as (page, link):
-            # The policy of our pages lets no script fetch, so the browser itself is asked.
             context = page.context
             answers = [
                 context.request.post(
