@@ -60,18 +60,17 @@ def refusal(
     `is_pat` says that the caller signed in with a PAT. A sign-in page that comes as 203, as 302 or
     as HTML inside a 200 counts as not signed in.
     """
-    looks_like_sign_in = reply.status in (203, 302, 401) or (
-        reply.status < HTTPStatus.BAD_REQUEST and _is_page(reply)
-    )
+    failed = reply.status >= HTTPStatus.BAD_REQUEST
     if (
-        looks_like_sign_in
-        or reply.status == HTTPStatus.FORBIDDEN
-        or b"TF400813" in reply.body[:4096]
+        reply.status in (203, 302, 401, 403)
+        or (not failed and _is_page(reply))
+        # In a reply that did not fail, it is somebody's name for a token.
+        or (failed and b"TF400813" in reply.body[:4096])
     ):
         return _denied(request, reply, is_pat=is_pat, remedies=remedies)
     if reply.status == HTTPStatus.NOT_FOUND:
         return _missing(request, reply)
-    if reply.status >= HTTPStatus.BAD_REQUEST:
+    if reply.status >= HTTPStatus.MULTIPLE_CHOICES:
         return RequestRefused(
             f"{_who(request)} was refused with status {reply.status}{_said(reply)}."
         )

@@ -335,6 +335,13 @@ class TestCreate:
         assert server.heard[0].json["displayName"] == name
         assert server.heard[0].json["allOrgs"] is False
 
+    @pytest.mark.parametrize("name", ["TF400813", "TF400733", "TF401027 InvalidAccess", "<html>"])
+    async def test_a_name_that_reads_like_a_fault_is_none(self, time: FakeTime, name: str) -> None:
+        async with listening(result(displayName=name, token=SECRET)) as (server, there):
+            async with owner_client(time) as client:
+                assert (await client.create(there, WANTED)).token.display_name == name
+        assert len(server.heard) == 1
+
     @pytest.mark.parametrize(
         "neither",
         [
@@ -458,6 +465,14 @@ class TestRevoke:
     async def test_one_that_is_gone_is_no_fault(self, time: FakeTime, absent: bytes) -> None:
         async with listening(absent) as (_, there), owner_client(time) as client:
             await client.revoke(there, ID)
+
+    @pytest.mark.parametrize("away", [301, 304, 307])
+    async def test_being_sent_elsewhere_revokes_nothing(self, time: FakeTime, away: int) -> None:
+        async with listening(reply(away, raw=b"", Location="/x")) as (server, there):
+            async with owner_client(time) as client:
+                with pytest.raises(RequestRefused, match=f"status {away}"):
+                    await client.revoke(there, ID)
+        assert len(server.heard) == 1
 
     async def test_an_error_inside_a_200_is_one(self, time: FakeTime) -> None:
         async with listening(reply(body={"patTokenError": "accessDenied"})) as (_, there):
