@@ -287,10 +287,27 @@ class Services:
 
     def hands(self, bearer: SecretStr) -> Client:
         """What acts for the owner whose token this is."""
+        from pat_core.azure_devops.credential import BearerCredential
+
+        return self._hands(BearerCredential(bearer))
+
+    @cached_property
+    def own_hands(self) -> Client:
+        """What acts for whoever sits at this machine: a bearer token, or the Azure CLI's user."""
+        if self.settings.bearer_token:
+            return self.hands(self.settings.bearer_token)
+        from azure.identity.aio import AzureCliCredential
+
+        from pat_core.azure_devops.credential import EntraCredential
+        from pat_core.azure_devops.remedies import FOR_OWNER
+
+        return self._hands(EntraCredential(AzureCliCredential(), self.clock, FOR_OWNER))
+
+    def _hands(self, credential: Credential) -> Client:
         from pat_core.azure_devops.client import Client
 
         return Client.for_owner(
-            self._transport, bearer, clock=self.clock, sleep=asyncio.sleep, jitter=random.random
+            self._transport, credential, clock=self.clock, sleep=asyncio.sleep, jitter=random.random
         )
 
     @property

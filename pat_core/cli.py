@@ -2,43 +2,37 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import sys
-from collections.abc import Coroutine
-from datetime import UTC, datetime
 from enum import StrEnum
-from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Final
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
-from pat_core import console
+from pat_core import console, owner_cli
 from pat_core.address import usable_address
+from pat_core.arguments import ENV_FILE, run_to_end, settings_for, time_of
 from pat_core.bootstrap import Services, system_clock
 from pat_core.doctor import Trial, Verdict, examine, send_test
 from pat_core.errors import ExitStatus, PatWardenError, SettingsError
-from pat_core.model import Organization
 from pat_core.routes import webhook_recipient
-from pat_core.settings import EXAMPLES, Settings, load_settings, parse_organizations, sentence
+from pat_core.settings import Settings, load_settings, sentence
 from pat_core.survey import survey
 
-ENV_FILE: Final = Path(".env")
-INTERRUPTED: Final = 130
 app: Final = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     help="No Azure DevOps personal access token dies unnoticed.",
 )
+app.add_typer(owner_cli.app)
 Organizations = Annotated[
     list[str] | None,
     typer.Option("--organization", "-o", help="An organization; may be given more than once."),
 ]
-Answer = TypeVar("Answer")
 
 
 class Storage(StrEnum):
@@ -55,10 +49,10 @@ def demo(
 ) -> None:
     """Scan an embedded organization and write the mails into .local/outbox."""
     settings = load_settings(ENV_FILE)
-    moved = _time(now) if now else None
+    moved = time_of(now) if now else None
     with console.watch(console.ERR) as watch:
         work = embedded().run_demo(settings, users=users, now=moved, told=watch.told)
-        result, scanned_at = _run(work)
+        result, scanned_at = run_to_end(work)
     console.show_survey(result, settings.windows_days, scanned_at)
     console.show_outbox(settings.local_dir / "outbox", result.delivered.sent)
     raise typer.Exit(result.exit_status)
@@ -72,10 +66,10 @@ def scan(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Scan organizations; without --send, say what would be sent and change nothing."""
-    settings = _settings(organization)
+    settings = settings_for(organization)
     channel = embedded().outbox_channel(settings) if send else None
     with console.watch(console.ERR) as watch:
-        result = _run(survey(settings, system_clock, channel, told=watch.told))
+        result = run_to_end(survey(settings, system_clock, channel, told=watch.told))
     if as_json:
         sys.stdout.write(console.survey_json(result, settings.windows_days) + "\n")
         console.show_faults(result)
@@ -97,9 +91,9 @@ def doctor(
 ) -> None:
     """Try each permission that a scan needs, and say what to do about a refused one."""
     if send_test_to:
-        trials = _run(_send_test(load_settings(ENV_FILE), send_test_to))
+        trials = run_to_end(_send_test(load_settings(ENV_FILE), send_test_to))
     else:
-        trials = _run(_examine(_settings(organization)))
+        trials = run_to_end(_examine(settings_for(organization)))
     console.OUT.print(_trial_table(trials))
     for trial in trials:
         if trial.detail:
@@ -120,7 +114,7 @@ def serve(
     """Run the functions here: HTTP and timers, over an embedded organization; show the outbox."""
     azurite = storage is Storage.AZURITE
     settings = load_settings(ENV_FILE)
-    _run(embedded().serve(settings, port, azurite=azurite, ready=console.show_address))
+    run_to_end(embedded().serve(settings, port, azurite=azurite, ready=console.show_address))
 
 
 def embedded() -> ModuleType:
@@ -140,52 +134,6 @@ def run() -> int:
         console.show_error(error)
         return int(error.exit_status)
     return ExitStatus.COMPLETE
-
-
-def _run(work: Coroutine[Any, Any, Answer]) -> Answer:
-    try:
-        return asyncio.run(work)
-    except KeyboardInterrupt:
-        console.ERR.print("Stopped. Nothing is lost: the same command goes on from here.")
-        raise typer.Exit(INTERRUPTED) from None
-
-
-def _settings(names: list[str] | None) -> Settings:
-    """The settings; organizations named as arguments go before those of the environment."""
-    settings = load_settings(ENV_FILE)
-    known = {organization.name.lower(): organization for organization in settings.organizations}
-    if names:
-        chosen = tuple(known.get(name.lower()) or _organization(name) for name in names)
-        return settings.model_copy(update={"organizations": tuple(dict.fromkeys(chosen))})
-    if not known:
-        example = EXAMPLES["organizations"]
-        raise SettingsError(
-            [
-                (
-                    "PAT_ORGANIZATIONS: no organization is named. "
-                    f"Example: PAT_ORGANIZATIONS={example}, or --organization contoso"
-                )
-            ]
-        )
-    return settings
-
-
-def _organization(name: str) -> Organization:
-    try:
-        (organization,) = parse_organizations(name)
-    except ValueError as fault:
-        raise SettingsError([f"--organization: {fault}. Example: --organization contoso"]) from None
-    return organization
-
-
-def _time(text: str) -> datetime:
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        raise SettingsError(
-            [f"--now: {text!r} is no time. Example: --now 2026-12-24T08:00:00Z"]
-        ) from None
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
 async def _examine(settings: Settings) -> list[Trial]:

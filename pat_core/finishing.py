@@ -55,12 +55,16 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Finisher:
-    """Works by the service's own identity, which can revoke tokens and make none."""
+    """Works by the service's own identity, which can revoke tokens and make none.
+
+    With `only` it minds the rotations of one owner.
+    """
 
     book: Book
     admin: Admin
     organizations: dict[str, Organization]
     vault: Vault | None = None
+    only: Owner | None = None
 
     async def finish(self) -> Finished:
         """What became of all rotations that are not over. One that fails never stops the rest.
@@ -80,7 +84,9 @@ class Finisher:
 
     async def _visit(self, hint: Row) -> bool:
         owner, authorization_id = read_hint(hint)
-        organization = self.organizations.get(owner.organization)
+        if self.only and owner.partition != self.only.partition:
+            return False
+        organization = self.organizations.get(owner.organization.lower())
         account = await self.book.account(owner)
         rotation = account.rotations.get(authorization_id)
         known = account.tokens.get(authorization_id)

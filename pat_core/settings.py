@@ -23,6 +23,7 @@ EXAMPLES: Final = {
     "organizations": "contoso,fabrikam",
     "windows_days": "30,14,7,3,1",
     "admin_token": "the token's 84 characters",
+    "bearer_token": "an Entra token for Azure DevOps",
     "max_concurrency": "16",
     "public_url": "https://pats.contoso.com",
     "local_dir": ".local",
@@ -176,6 +177,7 @@ class Settings(BaseSettings):
         DEFAULT_WINDOWS_DAYS
     )
     admin_token: SecretStr | None = None
+    bearer_token: SecretStr | None = None
     max_concurrency: int = Field(default=16, ge=1, le=64)
     public_url: Url = ""
     local_dir: Path = Path(".local")

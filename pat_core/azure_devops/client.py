@@ -7,10 +7,9 @@ from datetime import timedelta
 from typing import Final, Self
 
 import httpx
-from pydantic import SecretStr
 
 from pat_core.azure_devops import lifecycle, replies, trial, wire
-from pat_core.azure_devops.credential import BearerCredential, Credential
+from pat_core.azure_devops.credential import Credential
 from pat_core.azure_devops.own_tokens import OwnTokens
 from pat_core.azure_devops.pace import Pace
 from pat_core.azure_devops.paging import all_tokens, pages
@@ -58,13 +57,13 @@ class Client(OwnTokens):
     def for_owner(
         cls,
         transport: httpx.AsyncBaseTransport,
-        bearer: SecretStr,
+        credential: Credential,
         *,
         clock: Clock,
         sleep: Sleep,
         jitter: Callable[[], float],
     ) -> Self:
-        """A client that acts as the owner whose bearer token it is, for one who waits for a page.
+        """A client that acts as the owner who signed in so, and waits for a page.
 
         It has a pace of its own, since Azure DevOps meters each identity by itself.
         """
@@ -77,7 +76,7 @@ class Client(OwnTokens):
         )
         return cls(
             transport,
-            BearerCredential(bearer),
+            credential,
             pace,
             clock=clock,
             sleep=sleep,

@@ -75,9 +75,11 @@ class EntraCredential:
     """An Entra identity; its token is kept until shortly before it expires."""
 
     is_pat = False
-    remedies = FOR_IDENTITY
 
-    def __init__(self, source: AsyncTokenCredential, clock: Clock) -> None:
+    def __init__(
+        self, source: AsyncTokenCredential, clock: Clock, remedies: Remedies = FOR_IDENTITY
+    ) -> None:
+        self.remedies = remedies
         self._source = source
         self._clock = clock
         self._one_at_a_time = asyncio.Lock()
@@ -102,8 +104,7 @@ class EntraCredential:
         except ClientAuthenticationError as fault:
             raise NotSignedIn(
                 f"No Microsoft Entra sign-in was found ({type(fault).__name__}).",
-                remedy="Sign in with `az login`, or set PAT_ADMIN_TOKEN to a personal access token "
-                "with the scopes Graph (read) and Token Administration (read).",
+                remedy=self.remedies.none_found,
             ) from None
         self._header = SecretStr(f"Bearer {token.token}")
         self._good_until = datetime.fromtimestamp(token.expires_on, UTC) - _RENEWED_BEFORE

@@ -12,10 +12,14 @@ _SCAN_SCOPES: Final = "Graph (read) and Token Administration (read)"
 
 @dataclass(frozen=True, slots=True)
 class Remedies:
-    """What helps who was not let in; `{organization}` and `{scope}` stand for those of the call."""
+    """What helps who was not let in; `{organization}` and `{scope}` stand for those of the call.
+
+    `none_found` is for who has not signed in at all.
+    """
 
     sign_in: str
     permission: str
+    none_found: str = ""
 
 
 def filled(remedy: str, request: Request) -> str:
@@ -34,12 +38,16 @@ FOR_IDENTITY: Final = Remedies(
     "identity as a user under Organization settings, Users of {organization}.",
     permission="Add the signed-in identity to the group Project Collection Administrators of "
     "{organization}, or set PAT_ADMIN_TOKEN to a PAT with the scope {scope}.",
+    none_found="Sign in with `az login`, or set PAT_ADMIN_TOKEN to a personal access token with "
+    f"the scopes {_SCAN_SCOPES}.",
 )
 FOR_OWNER: Final = Remedies(
     sign_in="Sign in again with the account that you use in {organization}.",
     permission="Sign in as a user of {organization} and allow this application to manage your "
     "personal access tokens (vso.pats and vso.pats_manage); "
     "a service principal or managed identity is refused.",
+    none_found="Sign in with `az login` as the owner of the tokens, or set PAT_BEARER_TOKEN to "
+    "that user's Entra token for Azure DevOps.",
 )
 SCAN_LATER: Final = "Run the scan again later."
 SCAN_UNREACHED: Final = "Check the network and the address, then run the scan again."

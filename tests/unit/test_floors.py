@@ -22,6 +22,7 @@ PURE = {
     "outbox",
     "problems",
     "records",
+    "renewals",
     "rotations",
     "routes",
     "rows",
@@ -42,6 +43,7 @@ FLOWS = {
     "finishing",
     "owner_views",
     "preview",
+    "renewal",
     "reports",
     "rotation",
     "run_log",
@@ -53,7 +55,17 @@ FLOWS = {
 ADAPTERS = {"azure_devops", "channels", "ledger", "queues", "vault", "web"}
 FRONT = {"front"}
 BOOTSTRAP = {"bootstrap", "settings"}
-TOP = {"__main__", "cli", "console", "local", "survey", "function_app"}
+TOP = {
+    "__main__",
+    "arguments",
+    "cli",
+    "console",
+    "function_app",
+    "local",
+    "owner_cli",
+    "owner_console",
+    "survey",
+}
 ALLOWED = {
     **dict.fromkeys(PURE, PURE),
     **dict.fromkeys(PORTS, PURE),

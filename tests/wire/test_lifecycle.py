@@ -144,7 +144,7 @@ async def owner_client(time: FakeTime, bearer: str = BEARER) -> AsyncIterator[Cl
     async with http_transport(4) as transport:
         yield Client.for_owner(
             transport,
-            SecretStr(bearer),
+            BearerCredential(SecretStr(bearer)),
             clock=time.clock,
             sleep=time.sleep,
             jitter=lambda: 0.5,
@@ -646,7 +646,7 @@ class TestHosted:
 
         client = Client.for_owner(
             httpx.MockTransport(answer),
-            SecretStr(BEARER),
+            BearerCredential(SecretStr(BEARER)),
             clock=time.clock,
             sleep=time.sleep,
             jitter=lambda: 0.5,
