@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import Final, List  # noqa: UP035 - the worker refuses `func.Out[list[str]]`
+from typing import TYPE_CHECKING, Final, List  # noqa: UP035 - the worker refuses `func.Out[list[str]]`
 from urllib.parse import urlsplit
 
 import azure.functions as func
 
-from pat_core.answers import Answer, health_answer, order_runs, run_answer
 from pat_core.bootstrap import services
 from pat_core.messages import ORGANIZATIONS, USERS
-from pat_core.summarize import tell
 from pat_core.web.http import WebRequest, WebResponse, static
+
+if TYPE_CHECKING:
+    from pat_core.answers import Answer
 
 Messages = List[str]  # noqa: UP006 - said above
 STORAGE: Final = "AzureWebJobsStorage"
@@ -63,6 +64,8 @@ async def delivery_report(event: func.EventGridEvent) -> None:
 @app.timer_trigger("timer", "%PAT_SUMMARY_SCHEDULE%", use_monitor=True)
 async def summarize(timer: func.TimerRequest) -> None:
     """Tell ops how the scans went and what is left to do."""
+    from pat_core.summarize import tell
+
     summary = await services().watch.summarize(services().queues)
     _LOG.info("summary", extra={"subject": summary.subject, "waiting": summary.waiting})
     await tell(services().ops, summary)
@@ -72,6 +75,8 @@ async def summarize(timer: func.TimerRequest) -> None:
 @app.queue_output("orders", ORGANIZATIONS, STORAGE)
 async def scan_now(request: func.HttpRequest, orders: func.Out[Messages]) -> func.HttpResponse:
     """Order a run now, of the organizations that the body names or of all."""
+    from pat_core.answers import order_runs
+
     answer, messages = await order_runs(services().runner, request.get_body())
     orders.set(messages)
     return _json(answer)
@@ -80,6 +85,8 @@ async def scan_now(request: func.HttpRequest, orders: func.Out[Messages]) -> fun
 @app.route("runs/{run_id}", methods=["GET"], trigger_arg_name="request")
 async def run_progress(request: func.HttpRequest) -> func.HttpResponse:
     """How far a run is."""
+    from pat_core.answers import run_answer
+
     return _json(await run_answer(services().watch, request.route_params["run_id"]))
 
 
@@ -88,6 +95,8 @@ async def run_progress(request: func.HttpRequest) -> func.HttpResponse:
 )
 async def health(request: func.HttpRequest) -> func.HttpResponse:
     """Whether every organization was scanned wholly of late."""
+    from pat_core.answers import health_answer
+
     return _json(await health_answer(lambda: services().watch))
 
 

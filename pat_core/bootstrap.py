@@ -14,13 +14,10 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from pat_core.delivery import Outlet, Sender
-from pat_core.desk import Desk
 from pat_core.errors import SettingsError
 from pat_core.ports import Clock, OpsChannel, Queues, Store
 from pat_core.routes import ROUTED, Routes, webhook_recipient
 from pat_core.settings import Settings, load_settings, sentence
-from pat_core.summarize import Watch
 
 if TYPE_CHECKING:
     import httpx
@@ -34,12 +31,14 @@ if TYPE_CHECKING:
     from pat_core.book import Book
     from pat_core.channels.email import EmailChannel
     from pat_core.channels.teams import TeamsChannel
+    from pat_core.delivery import Outlet, Sender
     from pat_core.finishing import Finisher
     from pat_core.front import Front
     from pat_core.model import Organization
     from pat_core.ports import Vault
     from pat_core.reports import Reports
     from pat_core.runs import Runner
+    from pat_core.summarize import Watch
     from pat_core.web.session import Sessions
     from pat_core.web.sign_in import Application, SignIn
 
@@ -82,6 +81,11 @@ class Services:
             embedded = SqliteStore(self.settings.local_dir / "ledger.sqlite")
             self._closing.callback(embedded.close)
             return embedded
+        from pat_core.ledger.later import LaterStore
+
+        return LaterStore(self._table_store)
+
+    def _table_store(self) -> Store:
         from azure.data.tables.aio import TableServiceClient
 
         from pat_core.ledger.table import TableStore
@@ -129,6 +133,8 @@ class Services:
     @cached_property
     def watch(self) -> Watch:
         """What looks at the ledger and the queues."""
+        from pat_core.summarize import Watch
+
         windows = self.settings.windows_days
         return Watch(
             self.store,
@@ -192,6 +198,8 @@ class Services:
         """The channels to owners by name, the first to be tried first."""
         if self.given is not None:
             return self.given
+        from pat_core.delivery import Outlet
+
         email = Outlet(self.email, self.settings.email_allowance) if self.email else None
         cards = Outlet(self.teams) if self.teams else None
         teams = cards if self.settings.teams_webhook_url else None
@@ -211,12 +219,15 @@ class Services:
         """What empties the outbox, or None where there is no channel or nothing is to be sent."""
         if self.settings.dry_run or not self.outlets:
             return None
+        from pat_core.delivery import Sender
+
         most_a_day = self.settings.max_mails_per_address_per_day
         return Sender(self.store, self.outlets, self.clock, most_a_day)
 
     @cached_property
     def reports(self) -> Reports:
         """What hears whether mails arrived."""
+        from pat_core.desk import Desk
         from pat_core.reports import Reports
 
         return Reports(Desk(self.store, self.clock, tuple(self.outlets) or ("email",)))
@@ -354,10 +365,12 @@ class Services:
     def _connected(self, kind: type[StorageClient], service: str) -> StorageClient:
         """A client of the storage account, closed at the end."""
         given, account = self.settings.storage_connection_string, self.settings.storage_account
+        address = f"https://{account}.{service}.core.windows.net"
+        proxied = has_proxies()
         client = (
-            kind.from_connection_string(given.get_secret_value())
+            kind.from_connection_string(given.get_secret_value(), use_env_settings=proxied)
             if given
-            else kind(f"https://{account}.{service}.core.windows.net", credential=self._identity)
+            else kind(address, credential=self._identity, use_env_settings=proxied)
         )
         self._closing.push_async_callback(client.close)
         return client
@@ -428,8 +441,6 @@ async def sharing(given: Services) -> AsyncIterator[Services]:
 
 def http_transport(connections: int) -> httpx.AsyncBaseTransport:
     """An httpx transport over aiohttp: httpx' own slows down above 16 connections."""
-    from urllib.request import getproxies
-
     import aiohttp
     from httpx_aiohttp import AiohttpTransport
 
@@ -438,9 +449,15 @@ def http_transport(connections: int) -> httpx.AsyncBaseTransport:
             connector=aiohttp.TCPConnector(limit=connections, ssl=transport.ssl_context),
             # A cookie of one organization has no business with the next.
             cookie_jar=aiohttp.DummyCookieJar(),
-            # To look for a proxy costs more than the rest of a call, so only where there is one.
-            trust_env=bool(getproxies()),
+            trust_env=has_proxies(),
         )
 
     transport = AiohttpTransport(client=session)
     return transport
+
+
+def has_proxies() -> bool:
+    """True where the environment names a proxy. To look at each call costs more than the call."""
+    from urllib.request import getproxies
+
+    return bool(getproxies())

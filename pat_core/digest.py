@@ -102,13 +102,18 @@ def shown_name(display_name: str, longest: int = 200) -> str:
 
     Names are whatever somebody typed, so marks that are not seen but change what is are left out.
     """
-    kept = "".join(
-        " " if each.isspace() else each
-        for each in display_name
-        if each.isspace() or unicodedata.category(each) not in ("Cc", "Cf", "Cs", "Co", "Cn")
-    )
+    # Most names are printable, and then no mark of them is to be looked at.
+    kept = display_name if display_name.isprintable() else _seen(display_name)
     name = " ".join(kept.split()) or "unnamed token"
     return name if len(name) <= longest else name[: longest - 1].rstrip() + "…"
+
+
+def _seen(text: str) -> str:
+    return "".join(
+        " " if each.isspace() else each
+        for each in text
+        if each.isspace() or unicodedata.category(each) not in ("Cc", "Cf", "Cs", "Co", "Cn")
+    )
 
 
 def _tokens(count: int) -> str:

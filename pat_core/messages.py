@@ -28,7 +28,7 @@ RunId = Annotated[str, Field(pattern=r"^\d{8}T\d{6}\.\d{6}Z-[0-9a-f]{6}$")]
 
 
 class _Order(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
     version: Literal[1] = 1
     run_id: RunId
@@ -59,7 +59,7 @@ class ListOrder(_Order):
 class ListedUser(BaseModel):
     """One user as an order carries them."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
     descriptor: str
     name: str = ""

@@ -51,8 +51,10 @@ class OwnerViews:
         self, own: OwnTokenReader, organization: Organization, authorization_id: str
     ) -> TokenView:
         """One token of the caller. Raises TokenNotFound, AzureDevOpsError, LedgerError."""
-        token = await own.my_token(organization, authorization_id)
-        account = await self.book.account(await own.caller(organization))
+        token, owner = await asyncio.gather(
+            own.my_token(organization, authorization_id), own.caller(organization)
+        )
+        account = await self.book.account(owner)
         return _view(organization, token, account)
 
     def choices(self, view: TokenView) -> Choices:

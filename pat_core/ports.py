@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pat_core.model import (
     Digest,
@@ -20,7 +20,9 @@ from pat_core.model import (
     VaultSecret,
 )
 from pat_core.rows import Change, Row
-from pat_core.summary import Summary
+
+if TYPE_CHECKING:  # not imported for every function: only one sums up
+    from pat_core.summary import Summary
 
 Clock = Callable[[], datetime]
 """Answers with the time now, aware UTC. Only `bootstrap` makes one."""

@@ -26,7 +26,7 @@ _LOG: Final = logging.getLogger("pat_warden")
 class DeliveryReport(BaseModel):
     """What the event says: which message, and what became of it."""
 
-    model_config = ConfigDict(alias_generator=to_camel, frozen=True)
+    model_config = ConfigDict(alias_generator=to_camel, frozen=True, defer_build=True)
 
     message_id: str = Field(max_length=100)
     status: str = Field(max_length=100)

@@ -36,7 +36,8 @@ UtcTime = Annotated[datetime, AfterValidator(_as_utc)]
 class Body(BaseModel):
     """A part of a reply."""
 
-    model_config = ConfigDict(alias_generator=to_camel, frozen=True)
+    # Built when the first such reply is read: most processes read few of these shapes.
+    model_config = ConfigDict(alias_generator=to_camel, frozen=True, defer_build=True)
 
 
 class _GraphUser(Body):

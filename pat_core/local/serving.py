@@ -37,6 +37,9 @@ async def serving(
         raise SettingsError(
             [f"--port {port} cannot be used: {os.strerror(fault.errno or 0)}. Example: --port 7072"]
         ) from None
+    # The event loop does so only for sockets that name their protocol, and these do not. Without it
+    # each answer waits 40 ms for an acknowledgement.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off")
     config.load()
     config.ssl = tls

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
-from typing import Literal
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from typing import TYPE_CHECKING, Literal
 
 from pat_core.rotations import Rotation
 from pat_core.views import Choices, Problem, TokenView
 from pat_core.web.words import FILTERS, GLOBALS
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 Shown = Literal["active", "expired", "all"]
 
@@ -106,9 +107,13 @@ class Pages:
 
     @cached_property
     def _environment(self) -> Environment:
+        # Whoever follows a link is led to the sign-in first, without any page.
+        from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415 - said above
+
         environment = Environment(
             loader=PackageLoader("pat_core.web"),
             autoescape=True,
+            auto_reload=False,
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,

@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
 from http.cookies import CookieError, SimpleCookie
-from typing import Any, Final
-
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from typing import TYPE_CHECKING, Any, Final
 
 from pat_core.errors import Conflict
 from pat_core.ports import Clock, Store
 from pat_core.rows import Change, Row, Verb, key_time
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 COOKIE: Final = "__Host-pat-warden"
 SESSIONS: Final = "sessions"
@@ -43,7 +43,7 @@ class Sessions:
         """The Set-Cookie header of a new session. Raises LedgerUnavailable."""
         key, nonce = secrets.token_bytes(_KEY_BYTES), secrets.token_bytes(_NONCE_BYTES)
         name = _name(key)
-        sealed = AESGCM(key).encrypt(nonce, json.dumps(content).encode(), name.encode())
+        sealed = _cipher(key).encrypt(nonce, json.dumps(content).encode(), name.encode())
         values = {
             "sealed": b64encode(nonce + sealed).decode(),
             "until": key_time(self.clock() + LIFETIME),
@@ -58,13 +58,7 @@ class Sessions:
         row = await self.store.row(SESSIONS, _PARTITION, _name(key)) if key else None
         if row is None or str(row.values["until"]) <= key_time(self.clock()):
             return {}
-        raw = b64decode(str(row.values["sealed"]))
-        try:
-            opened = AESGCM(key).decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], row.key.encode())
-        except InvalidTag:
-            return {}
-        content: dict[str, Any] = json.loads(opened)
-        return content
+        return _opened(key, row)
 
     async def close(self, cookies: str) -> str:
         """The Set-Cookie header that ends a session, whose row is deleted."""
@@ -85,6 +79,25 @@ class Sessions:
         # A row is written once, so that a conflict means that it is gone already.
         with suppress(Conflict):
             await self.store.write(SESSIONS, [Change(Verb.DELETE, row)])
+
+
+def _opened(key: bytes, row: Row) -> dict[str, Any]:
+    from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - as for the cipher
+
+    raw = b64decode(str(row.values["sealed"]))
+    try:
+        opened = _cipher(key).decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], row.key.encode())
+    except InvalidTag:
+        return {}
+    content: dict[str, Any] = json.loads(opened)
+    return content
+
+
+def _cipher(key: bytes) -> AESGCM:
+    # Whoever follows a link has no session yet, and waits for a process to start.
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - said above
+
+    return AESGCM(key)
 
 
 def _name(key: bytes) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tests.bench.pages import pages
 from tests.bench.reading import LATENCY, reading
 from tests.bench.scanning import memory, one_scan, writes
 from tests.bench.starting import starting
@@ -33,6 +34,10 @@ Azurite, one connection, medians. The CPU is the client's.
 STARTING = """\
 CPU of a new process until what a function needs is made, medians. Azure bills it at each start.
 """
+PAGES = """\
+A signed-in owner's page of one token: two calls to the simulator and one to Azurite, each in a
+process of its own. Everything is what is deployed and each SDK that it may need.
+"""
 Part = tuple[str, str, Callable[[], Iterator[str]]]
 
 
@@ -49,6 +54,7 @@ def parts(*, quick: bool) -> dict[str, Part]:
         "writes": ("Writing", WRITES, lambda: writes(1000 if quick else 10_000)),
         "storing": ("Table Storage", STORING, lambda: table_ledger(1 if quick else 5)),
         "starting": ("Starting", STARTING, lambda: starting(1 if quick else 7)),
+        "pages": ("Pages", PAGES, lambda: pages(1 if quick else 7)),
     }
 
 
