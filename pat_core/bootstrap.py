@@ -279,7 +279,7 @@ class Services:
         lifetimes = tuple(sorted(settings.lifetimes_days))
         return Front(
             self.sessions,
-            self._sign_in,
+            self.sign_in,
             self.hands,
             self._organizations,
             OwnerViews(book, settings.windows_days, lifetimes, settings.key_vault_url),
@@ -325,8 +325,9 @@ class Services:
     def _organizations(self) -> dict[str, Organization]:
         return {each.name.lower(): each for each in self.settings.organizations}
 
-    @property
-    def _sign_in(self) -> SignIn | None:
+    @cached_property
+    def sign_in(self) -> SignIn | None:
+        """What signs owners in, or None where that is not set up."""
         settings = self.settings
         if not (settings.public_url and settings.tenant_id and settings.client_id):
             return None

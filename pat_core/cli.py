@@ -16,7 +16,7 @@ from pat_core import console, owner_cli
 from pat_core.address import usable_address
 from pat_core.arguments import ENV_FILE, run_to_end, settings_for, time_of
 from pat_core.bootstrap import Services, system_clock
-from pat_core.doctor import Trial, Verdict, examine, send_test
+from pat_core.doctor import Trial, Verdict, examine, examine_rotation, send_test
 from pat_core.errors import ExitStatus, PatWardenError, SettingsError
 from pat_core.routes import webhook_recipient
 from pat_core.settings import Settings, load_settings, sentence
@@ -89,7 +89,7 @@ def doctor(
         str, typer.Option("--send-test", metavar="ADDRESS", help="Send a test mail and card.")
     ] = "",
 ) -> None:
-    """Try each permission that a scan needs, and say what to do about a refused one."""
+    """Try what scans and rotations need, and say what to do about a refusal."""
     if send_test_to:
         trials = run_to_end(_send_test(load_settings(ENV_FILE), send_test_to))
     else:
@@ -138,11 +138,12 @@ def run() -> int:
 
 async def _examine(settings: Settings) -> list[Trial]:
     async with Services(settings) as services:
-        return [
+        trials = [
             trial
             for organization in settings.organizations
             for trial in await examine(services.azure_devops, organization)
         ]
+        return trials + await examine_rotation(services.vault, services.sign_in)
 
 
 async def _send_test(settings: Settings, address: str) -> list[Trial]:

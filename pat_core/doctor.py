@@ -1,4 +1,4 @@
-"""The flow that tries each permission a scan needs, and says what to do about a refused one."""
+"""The flow that tries what a scan and a rotation need, and says what to do about a refusal."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 from uuid import uuid4
 
 from pat_core.digest import compose
@@ -18,11 +18,16 @@ from pat_core.errors import (
     NotPermitted,
     NotSignedIn,
     OrganizationNotFound,
+    PatWardenError,
+    VaultError,
+    VaultRefused,
 )
 from pat_core.model import Organization, Owner, Token, TokenReading, UserPage
-from pat_core.ports import AzureDevOps, Channel
+from pat_core.ports import AzureDevOps, Channel, Vault
 from pat_core.records import as_notice
 from pat_core.routes import ROUTED
+
+_TRIED_NAME: Final = "pat-warden-doctor"
 
 
 class Verdict(StrEnum):
@@ -45,7 +50,7 @@ class Trial:
     verdict: Verdict
     detail: str = ""
     needed: bool = True
-    error: AzureDevOpsError | ChannelError | None = None
+    error: PatWardenError | None = None
 
 
 class Patient(AzureDevOps, Protocol):
@@ -57,6 +62,20 @@ class Patient(AzureDevOps, Protocol):
 
     async def my_tokens(self, organization: Organization) -> TokenReading:
         """Every PAT of the caller. Raises AzureDevOpsError."""
+        ...
+
+    async def revoke_tokens(
+        self, organization: Organization, authorization_ids: Sequence[str]
+    ) -> None:
+        """Order the end of tokens. Raises AzureDevOpsError."""
+        ...
+
+
+class Provable(Protocol):
+    """What signs owners in."""
+
+    async def prove(self) -> None:
+        """Prove this application to Entra. Raises AzureDevOpsError."""
         ...
 
 
@@ -77,8 +96,29 @@ async def examine(patient: Patient, organization: Organization) -> list[Trial]:
                 patient.is_active(organization, owner.subject_descriptor),
             ),
         ]
-    mine = _try(organization, "read my own tokens", patient.my_tokens(organization), needed=False)
-    return [*trials, await mine]
+    # Nobody has this token, so nothing ends.
+    revoking = patient.revoke_tokens(organization, [str(uuid4())])
+    mine = patient.my_tokens(organization)
+    return [
+        *trials,
+        await _try(organization, "revoke old tokens", revoking, needed=False),
+        await _try(organization, "read my own tokens", mine, needed=False),
+    ]
+
+
+async def examine_rotation(vault: Vault | None, sign_in: Provable | None) -> list[Trial]:
+    """A trial for each service that owners rotate by, as far as it is set up.
+
+    The vault is only read: a secret that was written for a trial would stay there.
+    """
+    trials = []
+    if sign_in:
+        place = Organization("Entra")
+        trials.append(await _try(place, "sign owners in", sign_in.prove(), needed=False))
+    if vault:
+        place = Organization("Key Vault")
+        trials.append(await _try(place, "read secrets", vault.kept(_TRIED_NAME), needed=False))
+    return trials
 
 
 async def send_test(
@@ -116,7 +156,7 @@ async def _try(
 ) -> Trial:
     try:
         await call
-    except (AzureDevOpsError, ChannelError) as error:
+    except (AzureDevOpsError, ChannelError, VaultError) as error:
         return _refused(organization, permission, error, needed=needed)
     return Trial(organization.name, permission, Verdict.OK, needed=needed)
 
@@ -124,13 +164,18 @@ async def _try(
 def _refused(
     organization: Organization,
     permission: str,
-    error: AzureDevOpsError | ChannelError,
+    error: PatWardenError,
     *,
     needed: bool,
 ) -> Trial:
     final = isinstance(
         error,
-        NotSignedIn | NotPermitted | OrganizationNotFound | ChannelMisconfigured | AddressRefused,
+        NotSignedIn
+        | NotPermitted
+        | OrganizationNotFound
+        | ChannelMisconfigured
+        | AddressRefused
+        | VaultRefused,
     )
     verdict = Verdict.REFUSED if final else Verdict.UNKNOWN
     return Trial(organization.name, permission, verdict, str(error), needed, error)

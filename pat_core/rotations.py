@@ -64,7 +64,7 @@ class Rotation:
     @property
     def key(self) -> str:
         """The row key: one rotation for each old token."""
-        return f"{ROTATION_KEY}{self.authorization_id}"
+        return rotation_key(self.authorization_id)
 
     @property
     def is_open(self) -> bool:
@@ -158,6 +158,11 @@ def is_the_one(rotation: Rotation, wanted: Token, seen: Token) -> bool:
     same = (seen.display_name, seen.scope) == (wanted.display_name, wanted.scope)
     close = abs(seen.valid_to - rotation.asked_valid_to) < timedelta(seconds=1)
     return same and close and seen.authorization_id != rotation.authorization_id
+
+
+def rotation_key(authorization_id: str) -> str:
+    """The row key of the rotation of a token."""
+    return f"{ROTATION_KEY}{authorization_id}"
 
 
 def rotating_hint(owner: Owner, authorization_id: str) -> Row:

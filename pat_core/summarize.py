@@ -18,6 +18,13 @@ from pat_core.outbox import BY_URGENCY, UNSENT, read_unsent
 from pat_core.ports import Clock, OpsChannel, Queues, Store, Waiting
 from pat_core.preview import preview
 from pat_core.records import is_still_untold, read_account
+from pat_core.rotations import (
+    ROTATING,
+    RotationState,
+    read_hint,
+    read_rotation,
+    rotation_key,
+)
 from pat_core.rows import OUTBOX, OWNERS, RUNS, Change, Verb, key_time
 from pat_core.run_log import RunLog
 from pat_core.summary import OVERDUE, OrganizationSummary, Summary
@@ -55,6 +62,7 @@ class Watch:
             sum(found.count for found in poison.values()),
             fault,
             tuple([untold async for untold in self._untold()]),
+            tuple([stuck async for stuck in self._stuck()]),
             dry_run=self.dry_run,
             would_send=await preview(self.store, self.clock) if self.dry_run else (),
         )
@@ -106,6 +114,17 @@ class Watch:
                 continue
             with suppress(Conflict):
                 await self.store.write(OUTBOX, [Change(Verb.DELETE, row)])
+
+    async def _stuck(self) -> AsyncIterator[str]:
+        """A sentence for each rotation that something stands in the way of."""
+        async for hint in self.store.rows(OUTBOX, ROTATING):
+            owner, authorization_id = read_hint(hint)
+            row = await self.store.row(OWNERS, owner.partition, rotation_key(authorization_id))
+            rotation = read_rotation(row) if row else None
+            if rotation and rotation.state is RotationState.SUPERSEDED and rotation.trouble:
+                name = owner.display_name or owner.subject_descriptor
+                where = f"{owner.organization}, {authorization_id}"
+                yield f"A token of {name} ({where}): {rotation.trouble}"
 
     async def _delivered(self) -> Delivered:
         since = key_time(self.clock() - _DAY)

@@ -40,7 +40,8 @@ class Summary:
 
     `delivered` is what left in the last 24 hours, `waiting` how many owners are still to be told,
     `poison` what the first few messages in each poison queue are about, `poisoned` how many there
-    are, and `queues_fault` why that is not known. `unsent` says of whom nobody could tell, and why.
+    are, and `queues_fault` why that is not known. `unsent` says of whom nobody could tell, and why,
+    `stuck` which rotations stand still.
     In a dry run `would_send` holds the first digests that would leave now.
     """
 
@@ -53,6 +54,7 @@ class Summary:
     poisoned: int = 0
     queues_fault: str = ""
     unsent: Sequence[str] = ()
+    stuck: Sequence[str] = ()
     dry_run: bool = False
     would_send: Sequence[Digest] = ()
 
@@ -125,6 +127,8 @@ class Summary:
             yield self.queues_fault
         if self.unsent:
             yield f"{counted(len(self.unsent), 'owner')} could not be told."
+        if self.stuck:
+            yield f"{counted(len(self.stuck), 'old token')} could not be revoked."
 
 
 def counted(count: int, noun: str) -> str:

@@ -97,6 +97,8 @@ class Renderer:
             "failures": summary.delivered.failures,
             "unsent": summary.unsent[:MOST_LISTED],
             "more_unsent": max(0, len(summary.unsent) - MOST_LISTED),
+            "stuck": summary.stuck[:MOST_LISTED],
+            "more_stuck": max(0, len(summary.stuck) - MOST_LISTED),
             "poison": [(queue, each) for queue, found in summary.poison.items() for each in found],
         }
         html = self._inliner.inline(self._template("summary.html").render(words))

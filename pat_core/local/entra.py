@@ -6,6 +6,7 @@ import json
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from itertools import islice
+from secrets import token_urlsafe
 from typing import Final
 from urllib.parse import parse_qsl, urlencode
 
@@ -68,10 +69,12 @@ class Entra:
 
     def token(self, form: Form) -> Response:
         """Tokens for a code."""
-        if form.grant_type != "authorization_code":
-            return _refused("unsupported_grant_type", "AADSTS70003: Only codes are taken here.")
+        if form.grant_type not in ("authorization_code", "client_credentials"):
+            return _refused("unsupported_grant_type", "AADSTS70003: This grant is not taken here.")
         if not self.application.proves(form):
             return _refused("invalid_client", "AADSTS7000215: The client is not proven.", 401)
+        if form.grant_type == "client_credentials":
+            return self._own_token()
         grant, fault = self._codes.take(form)
         if grant is None:
             return _refused("invalid_grant", fault)
@@ -84,6 +87,12 @@ class Entra:
             "id_token": self.tokens.id_token(person, form.client_id, asked.nonce),
             "client_info": _client_info(person),
         }
+        return JSONResponse(body, headers={"Cache-Control": "no-store"})
+
+    def _own_token(self) -> Response:
+        # It is nobody's: Azure DevOps gives no tokens of its own to an application.
+        seconds = int(LIFETIME.total_seconds())
+        body = {"token_type": "Bearer", "expires_in": seconds, "access_token": token_urlsafe()}
         return JSONResponse(body, headers={"Cache-Control": "no-store"})
 
     def logout(self, request: Request) -> Response:

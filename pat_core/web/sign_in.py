@@ -9,15 +9,23 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
-from pat_core.errors import NotSignedIn
+from pat_core.errors import NotSignedIn, Unavailable
 
-SCOPES: Final = (
-    "499b84ac-1321-427f-aa17-267ca6975798/vso.pats",
-    "499b84ac-1321-427f-aa17-267ca6975798/vso.pats_manage",
-)
+RESOURCE: Final = "499b84ac-1321-427f-aa17-267ca6975798"
+"""Azure DevOps, to Entra."""
+SCOPES: Final = (f"{RESOURCE}/vso.pats", f"{RESOURCE}/vso.pats_manage")
 CALLBACK: Final = "/sign-in/callback"
 HOME: Final = "/tokens"
 _AGAIN: Final = "Sign in again. If it fails again, ask those who run this service."
+
+_NO_PROOF: Final = (
+    "Check PAT_TENANT_ID and the network. Without PAT_CLIENT_SECRET the managed identity proves "
+    "the application, and that exists in Azure alone."
+)
+_MEND_APPLICATION: Final = (
+    "Check PAT_TENANT_ID and PAT_CLIENT_ID, and the application's federated credential for the "
+    "managed identity, or PAT_CLIENT_SECRET."
+)
 
 
 class Application(Protocol):
@@ -31,6 +39,10 @@ class Application(Protocol):
         self, flow: dict[str, Any], answer: dict[str, str]
     ) -> dict[str, Any]:
         """The tokens, or the error. Raises ValueError where state or nonce is wrong."""
+        ...
+
+    def acquire_token_for_client(self, scopes: list[str]) -> dict[str, Any]:
+        """A token for the application itself, or the error."""
         ...
 
 
@@ -81,6 +93,24 @@ class SignIn:
             raise NotSignedIn("The account is of another tenant.", remedy=_AGAIN)
         name = claims.get("name") or claims.get("preferred_username") or ""
         return SignedIn(str(name), str(result["access_token"]))
+
+    async def prove(self) -> None:
+        """Prove the application to Entra, as signing in does after the redirect.
+
+        Raises NotSignedIn, for those who run the service; Unavailable where it cannot be tried.
+        """
+        try:
+            result = await asyncio.to_thread(
+                lambda: self._application().acquire_token_for_client([f"{RESOURCE}/.default"])
+            )
+        except Exception as fault:  # noqa: BLE001 - as in _blocking
+            cause = f"Microsoft Entra could not be asked ({type(fault).__name__})."
+            raise Unavailable(cause, remedy=_NO_PROOF) from None
+        if "access_token" not in result:
+            why = str(result.get("error", "no token"))[:80]
+            raise NotSignedIn(
+                f"Microsoft Entra refused this application ({why}).", remedy=_MEND_APPLICATION
+            )
 
     def _application(self) -> Application:
         if self._made is None:

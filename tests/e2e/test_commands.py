@@ -304,7 +304,7 @@ class TestDoctor:
     async def test_it_tries_each_permission(self, desk: Desk, contoso: dict[str, str]) -> None:
         done = await desk.run("doctor", **contoso)
         assert done.returncode == 0, done.stderr
-        assert done.stdout.count(" ok") == 3
+        assert done.stdout.count(" ok") == 4
         assert "a personal access token is refused here" in done.stdout
 
     async def test_it_says_the_remedy(

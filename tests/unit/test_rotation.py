@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from pat_core.channels.render import Renderer
 from pat_core.errors import (
     ActionRefused,
     NotPermitted,
@@ -17,10 +18,13 @@ from pat_core.errors import (
     VaultRefused,
     VaultUnavailable,
 )
+from pat_core.expiry import DEFAULT_WINDOWS_DAYS
 from pat_core.finishing import Finished
+from pat_core.local.memory_queues import MemoryQueues
 from pat_core.model import Deed
 from pat_core.rotation import Rotator, Wish
 from pat_core.rotations import RotationState
+from pat_core.summarize import Watch
 from tests.hands import Died
 from tests.turns import CONTOSO, OLD, QUARTER, Bench
 
@@ -218,6 +222,12 @@ class TestFinish:
         bench.time.now += timedelta(hours=25)
         assert await bench.finish() == Finished(troubled=1)
         assert (await bench.rotation()).trouble == "Not permitted. Ask."
+        watch = Watch(bench.store, bench.time.clock, [CONTOSO], DEFAULT_WINDOWS_DAYS)
+        summary = await watch.summarize(MemoryQueues())
+        assert summary.stuck == ("A token of Ana Almeida (contoso, old): Not permitted. Ask.",)
+        assert "1 old token could not be revoked." in summary.troubles
+        for text in (Renderer().summary(summary).html, Renderer().summary(summary).text):
+            assert summary.stuck[0] in text
         bench.azure.before = lambda _: None
         await bench.finish()
         assert (await bench.rotation()).state is RotationState.DONE

@@ -16,10 +16,13 @@ import msal
 import pytest
 
 from pat_core.azure_devops.wire import RESOURCE
+from pat_core.errors import NotSignedIn, Unavailable
+from pat_core.local.demo import entra_application
 from pat_core.local.entra_codes import CODE_LIFETIME
 from pat_core.local.estate import Estate, serving_estate
 from pat_core.local.shapes import TENANT, object_id
 from pat_core.local.world import Trait, World, people
+from pat_core.web.sign_in import SignIn
 from tests.fakes import NOW, FakeTime
 
 pytestmark = pytest.mark.anyio
@@ -284,3 +287,29 @@ class TestPages:
         async with served(time) as estate:
             with pytest.raises(ValueError, match=r"evil\.example"):
                 estate.msal_http.get("https://evil.example/")
+
+
+class TestProof:
+    """What `doctor` asks: whether Entra takes the application for what it says it is."""
+
+    async def test_a_proven_application_is_taken(self, time: FakeTime) -> None:
+        async with served(time) as estate:
+            sign_in = SignIn(
+                lambda: entra_application(estate), public_url="https://p", tenant=TENANT
+            )
+            await sign_in.prove()
+
+    async def test_another_is_refused_and_the_remedy_named(self, time: FakeTime) -> None:
+        async with served(time) as estate:
+            app = await application(estate, credential="another")
+            sign_in = SignIn(lambda: app, public_url="https://p", tenant=TENANT)
+            with pytest.raises(NotSignedIn, match=r"\(invalid_client\).*PAT_CLIENT_ID"):
+                await sign_in.prove()
+
+    async def test_without_an_answer_nobody_knows(self) -> None:
+        def make() -> msal.ConfidentialClientApplication:
+            raise OSError("no route")
+
+        sign_in = SignIn(make, public_url="https://p", tenant=TENANT)
+        with pytest.raises(Unavailable, match=r"\(OSError\).*PAT_TENANT_ID"):
+            await sign_in.prove()
