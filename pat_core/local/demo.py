@@ -22,6 +22,7 @@ from pat_core.local.host import Host, Source
 from pat_core.local.memory_queues import MemoryQueues
 from pat_core.local.outbox import OPS_ADDRESS, OutboxChannel
 from pat_core.local.outbox_page import outbox_routes
+from pat_core.local.policies import Policies
 from pat_core.local.serving import serving
 from pat_core.local.world_file import load_world
 from pat_core.ports import Clock
@@ -117,6 +118,8 @@ async def embedded_organization(
         redirects=lambda where: where == f"{pages}{CALLBACK}",
         changes_path=settings.local_dir / "changes.json",
         throttle_every=THROTTLE_EVERY,
+        # So that a refusal can be met: tokens with full access can be made no more.
+        policies=Policies(blocks_full_scope=True),
     ) as estate:
         given = settings.storage_connection_string or SecretStr(DEVELOPMENT)
         changed = {

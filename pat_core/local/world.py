@@ -50,6 +50,7 @@ _TRAITS: Final = {
     32: Trait.DISABLED,
 }
 _ROUND: Final = 40
+_GLOBAL_OWNER: Final = 6
 # Later people have their number in their name, so that no table is needed to find them by it.
 _NUMBER: Final = re.compile(r"\.([0-9]{1,9})(?:[@_]|$)")
 
@@ -147,6 +148,7 @@ class World:
             valid_from=valid_to - lifetime,
             valid_to=valid_to,
             is_valid=draw.random() > 0.06,  # noqa: PLR2004 - a share of the cast
+            is_global=number % _ROUND == _GLOBAL_OWNER and index == 0,
         )
 
     def _descriptor(self, number: int, kind: str) -> str:

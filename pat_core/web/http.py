@@ -30,6 +30,7 @@ _HTML: Final = "text/html; charset=utf-8"
 _KINDS: Final = {
     "style.css": "text/css; charset=utf-8",
     "copy.js": "text/javascript; charset=utf-8",
+    "once.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
 }
 _MOST_BYTES: Final = 20_000

@@ -211,6 +211,25 @@ class TestRotate:
         assert not self.is_valid(house, old.authorization_id)
         assert await self.opens(house, secret)
 
+    async def test_a_global_one_is_replaced_by_one_for_this_organization(
+        self, house: House, browser: httpx.AsyncClient
+    ) -> None:
+        world = house.estate.simulator.world
+        everybody = (world.person(number) for number in range(world.users))
+        person, old = next(
+            (person, token)
+            for person in everybody
+            for token in house.living(person)
+            if token.is_global
+        )
+        path = house.path(old)
+        assert await house.signed_in(browser, person, path) == path
+        page = await browser.get(path)
+        assert "Global tokens stop working on Tue 1 Dec 2026" in page.text
+        await browser.post(f"{path}/rotate", data=FORM, headers=PAGE)
+        made = next(each for each in house.living(person) if each.valid_from == house.time.now)
+        assert not made.is_global
+
     async def test_two_at_once_make_one_new_token(
         self, house: House, browser: httpx.AsyncClient
     ) -> None:
