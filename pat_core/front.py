@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import quote, urlencode
@@ -16,9 +16,9 @@ from pat_core.acts import Acts
 from pat_core.errors import NotSignedIn, PatWardenError, TokenNotFound
 from pat_core.model import Organization
 from pat_core.owner_views import OwnerViews
+from pat_core.posts import Post, as_answer
 from pat_core.problems import problem_of
-from pat_core.rotation import Hands, Rotated, Rotator, Wish
-from pat_core.rotations import LONGEST_OVERLAP, OVERLAP, Rotation, RotationState
+from pat_core.rotation import Hands, Rotated, Rotator
 from pat_core.views import Problem
 from pat_core.web.http import WebRequest, WebResponse, as_json, to
 from pat_core.web.pages import Pages, Shown
@@ -139,13 +139,21 @@ class Front:
 
         async def answer(caller: Caller) -> WebResponse:
             place = self._place(organization, authorization_id)
-            deed = _Deed(self, caller.hands, place, authorization_id, request)
+            post = Post(
+                self.rotator,
+                self.acts,
+                self.views.lifetimes,
+                caller.hands,
+                place,
+                authorization_id,
+                request,
+            )
             try:
-                done = await deed.do(action)
+                done = await post.do(action)
             except (ValueError, OverflowError):
                 return self._refuse(request, _WRONG_BODY)
             if request.bearer:
-                return _json_of(done)
+                return as_answer(done)
             if isinstance(done, Rotated) and action == "rotate":
                 return await self._rotated_page(caller, place, authorization_id, done)
             return to(f"{_path(place, authorization_id)}?told={action}")
@@ -222,89 +230,5 @@ class Front:
         return self.sessions.clock()
 
 
-@dataclass(frozen=True, slots=True)
-class _Deed:
-    """One POST: the form or the JSON, turned into what a flow takes. Raises ValueError."""
-
-    front: Front
-    hands: Hands
-    place: Organization
-    authorization_id: str
-    request: WebRequest
-
-    async def do(self, action: str) -> object:  # noqa: PLR0911 - one line for each action
-        """What came of it."""
-        acts, rotator = self.front.acts, self.front.rotator
-        where = (self.hands, self.place, self.authorization_id)
-        fields = self.request.fields
-        match action:
-            case "rotate":
-                return await rotator.rotate(*where, self._wish(fields))
-            case "extend":
-                return await acts.extend(*where, self._lifetime(fields))
-            case "snooze":
-                return await acts.snooze(*where, _among(fields["days"], (1, 3, 7)))
-            case "revoke":
-                return await acts.revoke(*where)
-            case "let-expire":
-                return await acts.let_expire(*where)
-            case "remind":
-                return await acts.remind(*where)
-            case "stored":
-                return Rotated(await rotator.confirm(*where))
-            case "restart":
-                return Rotated(await rotator.withdraw(*where))
-            case "keep":
-                return Rotated(await rotator.keep_longer(*where))
-            case _:
-                raise _UNKNOWN
-
-    def _wish(self, fields: Mapping[str, str]) -> Wish:
-        hours = float(fields.get("overlap_hours", OVERLAP / timedelta(hours=1)))
-        overlap = timedelta(hours=hours)
-        if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
-            raise ValueError("overlap_hours")
-        place = fields.get("to", "vault" if self.front.views.vault_url else "page")
-        if place not in ("vault", "page"):
-            raise ValueError("to")
-        key = self.request.headers.get("idempotency-key", "")[:200]
-        return Wish(self._lifetime(fields), overlap, place == "vault", key)
-
-    def _lifetime(self, fields: Mapping[str, str]) -> timedelta:
-        days = fields.get("lifetime_days", str(max(self.front.views.lifetimes)))
-        return timedelta(days=_among(days, self.front.views.lifetimes))
-
-
-def _among(text: str, allowed: Sequence[int]) -> int:
-    number = int(text)
-    if number not in allowed:
-        raise ValueError(text)
-    return number
-
-
 def _path(place: Organization, authorization_id: str) -> str:
     return f"/tokens/{quote(place.name, safe='')}/{quote(authorization_id, safe='')}"
-
-
-def _json_of(done: object) -> WebResponse:
-    if not isinstance(done, Rotated):
-        return as_json(HTTPStatus.OK, {"done": True})
-    rotation, secret = done.rotation, done.secret
-    body: dict[str, object] = {
-        "state": rotation.state.value,
-        "authorization_id": rotation.new_id or None,
-        "valid_to": rotation.new_valid_to and rotation.new_valid_to.isoformat(),
-        "old_revoked_at": _revoked_at(rotation),
-    }
-    if secret:
-        body["secret"] = secret.get_secret_value()
-    elif rotation.vault_version:
-        body["vault_secret"] = {"name": rotation.vault_name, "version": rotation.vault_version}
-    return as_json(HTTPStatus.OK, body)
-
-
-def _revoked_at(rotation: Rotation) -> str | None:
-    """Null until the new token is surely handed over: POST .../stored says so."""
-    over = rotation.state in (RotationState.SUPERSEDED, RotationState.DONE)
-    at = rotation.revoke_at or rotation.ended_at
-    return at.isoformat() if over and at else None

@@ -175,10 +175,15 @@ class IssuedToken:
 class VaultSecret:
     """Where a token's secret is kept: the name and version of a Key Vault secret.
 
-    `owner` and `authorization_id` are what its tags say, "" where it has none.
+    The rest is what its tags say, "" where it has none; `owner` is a subject descriptor.
     """
 
     name: str
     version: str
     owner: str = ""
     authorization_id: str = ""
+    organization: str = ""
+
+    def is_of(self, owner: Owner) -> bool:
+        """True where it was put there for this owner."""
+        return (self.organization, self.owner) == (owner.organization, owner.subject_descriptor)

@@ -184,6 +184,11 @@ class Rotator:
         name = secret_name(organization.name, old.display_name, line)
         name = origin.vault_name if origin and origin.vault_name else name
         kept = await self._vault.kept(name)
+        if kept and not kept.is_of(owner):
+            raise VaultRefused(
+                f"The secret {name} was not put there for this owner, so it is left as it is.",
+                remedy="Rename the token, or have the new one shown; or delete that secret.",
+            )
         if kept and kept.authorization_id not in ("", old.authorization_id):
             await self._refuse_living(hands, organization, kept)
         return name

@@ -21,6 +21,7 @@ CONTENT_TYPE: Final = "Azure DevOps personal access token"
 MANAGED_BY: Final = "pat-warden"
 _LONGEST_TAG: Final = 256
 _OURS: Final = ("managed-by", "organization", "owner", "owner-address", "authorization-id")
+_TOLD: Final = ("owner", "authorization-id", "organization")
 _CODE: Final = re.compile(r"[A-Za-z]{1,40}")
 _NOT_THERE: Final = (ClientConnectorDNSError, ClientConnectorCertificateError)
 _MEND_ADDRESS: Final = (
@@ -115,7 +116,10 @@ def _readable(found: SecretProperties) -> SecretProperties:
 def _as_kept(name: str, found: SecretProperties) -> VaultSecret:
     tags = found.tags or {}
     version = found.version or ""
-    return VaultSecret(name, version, tags.get("owner", ""), tags.get("authorization-id", ""))
+    if tags.get("managed-by") != MANAGED_BY:
+        return VaultSecret(name, version)
+    owner, token, organization = (tags.get(tag, "") for tag in _TOLD)
+    return VaultSecret(name, version, owner, token, organization)
 
 
 def _tags(owner: Owner, authorization_id: str) -> dict[str, str]:

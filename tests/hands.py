@@ -128,11 +128,17 @@ class FakeVault:
         if self.fails:
             raise self.fails
         before = await self.kept(name)
-        if before and before.owner != owner.subject_descriptor:
+        if before and not before.is_of(owner):
             raise VaultRefused("The secret is somebody else's.")
         token = issued.token
         version = str(len(self.secrets.get(name, [])) + 1)
-        made = VaultSecret(name, version, owner.subject_descriptor, token.authorization_id)
+        made = VaultSecret(
+            name,
+            version,
+            owner.subject_descriptor,
+            token.authorization_id,
+            owner.organization,
+        )
         entry = (made, issued.secret.get_secret_value())
         await self.azure.act("keep", lambda: self.secrets.setdefault(name, []).append(entry))
         return made

@@ -70,11 +70,11 @@ async def run_demo(
 
 
 async def serve(
-    settings: Settings, port: int, *, azurite: bool, ready: Callable[[str], None]
+    settings: Settings, port: int, *, azurite: bool, ready: Callable[[str, str], None]
 ) -> None:
     """Serve the functions, the pages and the outbox, and run the timers, until it is stopped.
 
-    `ready` hears the address. Raises SettingsError.
+    `ready` hears its address and that of the organization. Raises SettingsError.
     """
     from function_app import app  # noqa: PLC0415 - who scans a real organization need not wait
     from pat_core.local.key_vault import VaultService, key_vault  # noqa: PLC0415 - as above
@@ -97,7 +97,7 @@ async def serve(
             host = Host(app, source, system_clock, _schedules(settings))
             routes = [*outbox_routes(settings.local_dir / "outbox"), *host.routes()]
             async with serving(Starlette(routes=routes), port=port) as address:
-                ready(address)
+                ready(address, it.organization.base_url)
                 await host.tick()
 
 

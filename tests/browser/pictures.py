@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from datetime import timedelta
 from pathlib import Path
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, ViewportSize, sync_playwright
 
 from pat_core.channels.card import digest_card
 from pat_core.channels.render import Renderer
 from pat_core.digest import compose
 from pat_core.model import Standing
+from pat_core.rotations import Rotation, RotationState
 from pat_core.views import Choices, TokenView
 from pat_core.web.http import static
 from pat_core.web.pages import Pages
@@ -56,10 +58,50 @@ def token(browser: Browser, scheme: Scheme) -> None:
         has_vault=True,
     )
     html = Pages().token(view, choices, who="Ana Almeida", now=NOW)
-    with browser.new_page(color_scheme=scheme, viewport={"width": 900, "height": 760}) as page:
+    _shoot(browser, f"token-{scheme}", html, scheme, 760)
+
+
+def tokens(browser: Browser) -> None:
+    """All tokens of an owner."""
+    views = [
+        TokenView("contoso", notice.token, notice.expires_at, Standing())
+        for notice in [*DIGEST.notices, a_notice("laptop git", 140, scope="vso.code_write")]
+    ]
+    html = Pages().tokens(views, shown="active", faults=[], who="Ana Almeida", now=NOW)
+    _shoot(browser, "tokens", html, "light", 560)
+
+
+def rotated(browser: Browser) -> None:
+    """What comes of a rotation: the new token, once. This one was never one."""
+    old = DIGEST.notices[0].token
+    rotation = Rotation(
+        old.authorization_id,
+        RotationState.HANDED_OVER,
+        NOW,
+        NOW + timedelta(days=90),
+        timedelta(hours=24),
+        new_id="00000000-0000-4000-8000-000000000000",
+        new_valid_to=NOW + timedelta(days=90),
+    )
+    view = TokenView("contoso", old, DIGEST.notices[0].expires_at, Standing(), rotation)
+    html = Pages().rotated(
+        view,
+        rotation,
+        secret="shown-once-" + "x" * 73,
+        tried=True,
+        who="Ana Almeida",
+        now=NOW,
+        vault_url="",
+    )
+    _shoot(browser, "rotated", html, "light", 560)
+
+
+def _shoot(browser: Browser, name: str, html: str, scheme: Scheme, height: int) -> None:
+    size: ViewportSize = {"width": 900, "height": height}
+    with browser.new_page(color_scheme=scheme, viewport=size) as page:
         page.set_content(html)
         page.add_style_tag(content=static("style.css").body)
-        page.screenshot(path=DOCS / f"token-{scheme}.png")
+        page.screenshot(path=DOCS / f"{name}.png")
 
 
 def main() -> None:
@@ -71,6 +113,8 @@ def main() -> None:
             mail(browser, scheme)
             token(browser, scheme)
         card(browser)
+        tokens(browser)
+        rotated(browser)
         browser.close()
 
 

@@ -53,7 +53,7 @@ FLOWS = {
     "taps",
 }
 ADAPTERS = {"azure_devops", "channels", "ledger", "queues", "vault", "web"}
-FRONT = {"front"}
+FRONT = {"front", "posts"}
 BOOTSTRAP = {"bootstrap", "settings"}
 TOP = {
     "__main__",

@@ -144,6 +144,18 @@ class TestVault:
             await bench.rotator.rotate(bench.azure, CONTOSO, "twin", Wish(QUARTER, to_vault=True))
         assert bench.azure.log.count("create new-2") == 0
 
+    @pytest.mark.parametrize("tags", [{"owner": "aad.other"}, {"organization": "fabrikam"}])
+    async def test_for_a_place_that_is_somebody_elses_no_token_is_made(
+        self, bench: Bench, tags: dict[str, str]
+    ) -> None:
+        first = await bench.rotate(to_vault=True, hours=0)
+        versions = bench.vault.secrets[first.rotation.vault_name]
+        versions[-1] = (replace(versions[-1][0], **tags), "")
+        with pytest.raises(VaultRefused, match="not put there for this owner"):
+            await bench.rotator.rotate(bench.azure, CONTOSO, "new-1", Wish(QUARTER, to_vault=True))
+        assert "create new-2" not in bench.azure.log
+        assert len(versions) == 1
+
     async def test_where_it_is_refused_nothing_is_left(self, bench: Bench) -> None:
         bench.vault.fails = VaultRefused("No.")
         with pytest.raises(VaultRefused):

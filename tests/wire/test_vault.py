@@ -113,7 +113,7 @@ class TestKeep:
             assert await vault.kept(NAME) == second
         assert first.version != second.version
         assert values(service) == [SECRET, "another"]
-        assert second == VaultSecret(NAME, second.version, "aad.ana", "later")
+        assert second == VaultSecret(NAME, second.version, "aad.ana", "later", "contoso")
 
     async def test_the_tags_that_people_gave_it_stay(self, service: VaultService) -> None:
         holding(service, TAGS | {"team": "build", "authorization-id": "old"})
