@@ -28,6 +28,7 @@ PURE = {
     "rows",
     "run_records",
     "scopes",
+    "signals",
     "summary",
     "vault_name",
     "views",
