@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, List  # noqa: UP035 - the worker refuses `func.Out[list[str]]`
 from urllib.parse import urlsplit
 
@@ -11,6 +13,7 @@ import azure.functions as func
 
 from pat_core.bootstrap import services
 from pat_core.messages import ORGANIZATIONS, USERS
+from pat_core.signals import Event
 from pat_core.web.http import WebRequest, WebResponse, static
 
 if TYPE_CHECKING:
@@ -20,6 +23,8 @@ Messages = List[str]  # noqa: UP006 - said above
 STORAGE: Final = "AzureWebJobsStorage"
 OPEN: Final = func.AuthLevel.ANONYMOUS
 PATH: Final = "tokens/{organization}/{authorization_id}"
+MOST_TRIES: Final = 5
+"""As `maxDequeueCount` in host.json."""
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 _LOG: Final = logging.getLogger("pat_warden")
 
@@ -35,24 +40,27 @@ async def plan_scan(timer: func.TimerRequest, orders: func.Out[Messages]) -> Non
 @app.queue_trigger("message", ORGANIZATIONS, STORAGE)
 async def list_users(message: func.QueueMessage) -> None:
     """List one page of an organization's users and order the scan of each batch."""
-    await services().runner.list_users(_text(message))
+    with _last_try_is_told(message, ORGANIZATIONS):
+        await services().runner.list_users(_text(message))
 
 
 @app.queue_trigger("message", USERS, STORAGE)
 async def scan_users(message: func.QueueMessage) -> None:
     """Read the tokens of a batch of users, record them, and put what is due into the outbox."""
-    await services().runner.scan_users(_text(message))
+    with _last_try_is_told(message, USERS):
+        await services().runner.scan_users(_text(message))
 
 
 @app.timer_trigger("timer", "%PAT_SEND_SCHEDULE%", use_monitor=False)
 async def send_digests(timer: func.TimerRequest) -> None:
-    """Send what stands in the outbox, most urgent first."""
+    """Send what stands in the outbox, most urgent first; measure how all stands."""
+    await services().watch.measure()
     sender = services().sender
     if sender is None:
-        _LOG.warning("digest.not_sent", extra={"dry_run": services().settings.dry_run})
+        _LOG.warning(Event.DIGEST_NOT_SENT, extra={"dry_run": services().settings.dry_run})
         return
     delivered = await sender.send_due()
-    _LOG.info("digest.sent", extra={"sent": delivered.sent, "failed": delivered.failed})
+    _LOG.info(Event.DIGEST_SENT, extra={"sent": delivered.sent, "failed": delivered.failed})
 
 
 @app.event_grid_trigger("event")
@@ -67,7 +75,7 @@ async def summarize(timer: func.TimerRequest) -> None:
     from pat_core.summarize import tell
 
     summary = await services().watch.summarize(services().queues)
-    _LOG.info("summary", extra={"subject": summary.subject, "waiting": summary.waiting})
+    _LOG.info(Event.SUMMARY, extra={"subject": summary.subject, "waiting": summary.waiting})
     await tell(services().ops, summary)
 
 
@@ -105,7 +113,7 @@ async def finish_rotations(timer: func.TimerRequest) -> None:
     """Revoke old tokens whose overlap is over, and clean up after what was interrupted."""
     finished = await services().finisher.finish()
     await services().sessions.purge()
-    _LOG.info("rotation.finished", extra={"moved": finished.moved, "stuck": finished.troubled})
+    _LOG.info(Event.ROTATION_FINISHED, extra={"moved": finished.moved, "stuck": finished.troubled})
 
 
 @app.route("tokens", methods=["GET"], trigger_arg_name="request", auth_level=OPEN)
@@ -164,6 +172,17 @@ def _page(response: WebResponse) -> func.HttpResponse:
         mimetype=response.kind.partition(";")[0],
         charset="utf-8",
     )
+
+
+@contextmanager
+def _last_try_is_told(message: func.QueueMessage, queue: str) -> Iterator[None]:
+    """Log a failure after which the host makes the message poison."""
+    try:
+        yield
+    except BaseException:
+        if (message.dequeue_count or 0) >= MOST_TRIES:
+            _LOG.error(Event.MESSAGE_GIVEN_UP, extra={"queue": queue})
+        raise
 
 
 def _text(message: func.QueueMessage) -> str:

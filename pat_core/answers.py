@@ -51,7 +51,7 @@ async def order_runs(runner: Runner, body: bytes) -> tuple[Answer, list[str]]:
 
 async def run_answer(watch: Watch, run_id: str) -> Answer:
     """200 with how far a run is, 404, or 503 with the reason."""
-    log = RunLog(watch.store, watch.clock)
+    log = RunLog(watch.store, watch.clock, watch.meter)
     try:
         reports = [await log.report(each.name, run_id) for each in watch.organizations]
     except LedgerError as fault:

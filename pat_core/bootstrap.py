@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from pat_core.errors import SettingsError
-from pat_core.ports import Clock, OpsChannel, Queues, Store
+from pat_core.ports import Clock, Meter, OpsChannel, Queues, Store
 from pat_core.routes import ROUTED, Routes, webhook_recipient
 from pat_core.settings import Settings, load_settings, sentence
 
@@ -117,6 +117,7 @@ class Services:
             sleep=asyncio.sleep,
             jitter=random.random,
             null_means_global=self.settings.null_targets_are_global,
+            meter=self.meter,
         )
 
     @cached_property
@@ -128,7 +129,7 @@ class Services:
         settings = self.settings
         routes = Routes(settings.routes, settings.escalate_days)
         scanner = Scanner(self.azure_devops, self.store, self.clock, settings.windows_days, routes)
-        return Runner(scanner, self.queues, self.settings.organizations)
+        return Runner(scanner, self.queues, self.settings.organizations, self.meter)
 
     @cached_property
     def watch(self) -> Watch:
@@ -142,6 +143,7 @@ class Services:
             self.settings.organizations,
             windows,
             dry_run=self.settings.dry_run,
+            meter=self.meter,
         )
 
     @cached_property
@@ -222,7 +224,7 @@ class Services:
         from pat_core.delivery import Sender
 
         most_a_day = self.settings.max_mails_per_address_per_day
-        return Sender(self.store, self.outlets, self.clock, most_a_day)
+        return Sender(self.store, self.outlets, self.clock, most_a_day, self.meter)
 
     @cached_property
     def reports(self) -> Reports:
@@ -230,7 +232,8 @@ class Services:
         from pat_core.desk import Desk
         from pat_core.reports import Reports
 
-        return Reports(Desk(self.store, self.clock, tuple(self.outlets) or ("email",)))
+        desk = Desk(self.store, self.clock, tuple(self.outlets) or ("email",))
+        return Reports(desk, self.meter)
 
     @cached_property
     def book(self) -> Book:
@@ -287,14 +290,24 @@ class Services:
             Acts(book, settings.windows_days),
             Pages(),
             settings.public_url,
+            self.meter,
         )
+
+    @cached_property
+    def meter(self) -> Meter:
+        """Where figures go."""
+        from pat_core.telemetry import OtelMeter
+
+        return OtelMeter()
 
     @cached_property
     def finisher(self) -> Finisher:
         """What brings rotations to their end."""
         from pat_core.finishing import Finisher
 
-        return Finisher(self.book, self.azure_devops, self._organizations, self.vault)
+        return Finisher(
+            self.book, self.azure_devops, self._organizations, self.vault, meter=self.meter
+        )
 
     def hands(self, bearer: SecretStr) -> Client:
         """What acts for the owner whose token this is."""
@@ -318,7 +331,12 @@ class Services:
         from pat_core.azure_devops.client import Client
 
         return Client.for_owner(
-            self._transport, credential, clock=self.clock, sleep=asyncio.sleep, jitter=random.random
+            self._transport,
+            credential,
+            clock=self.clock,
+            sleep=asyncio.sleep,
+            jitter=random.random,
+            meter=self.meter,
         )
 
     @property

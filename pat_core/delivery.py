@@ -32,7 +32,7 @@ from pat_core.outbox import (
     read_hint,
     sent_row,
 )
-from pat_core.ports import Channel, Clock, Outcome, Store
+from pat_core.ports import SILENT, Channel, Clock, Meter, Outcome, Store
 from pat_core.records import (
     MOST_ATTEMPTS,
     NoticeState,
@@ -41,6 +41,7 @@ from pat_core.records import (
     resting,
 )
 from pat_core.rows import OUTBOX, RUNS, Change, Row, Verb, write
+from pat_core.signals import DIGEST_DELAY, DIGEST_SENT, OUTBOX_AT_CAPACITY, Event
 from pat_core.taps import Taps
 
 _LOG: Final = logging.getLogger("pat_warden")
@@ -59,6 +60,14 @@ class Outlet:
     allowance: Allowance = field(default_factory=Allowance)
 
 
+@dataclass(slots=True)
+class Shut:
+    """The channels through which nothing more leaves this time, `full` ones by their allowance."""
+
+    channels: set[str] = field(default_factory=set)
+    full: set[str] = field(default_factory=set)
+
+
 @dataclass(frozen=True, slots=True)
 class Sender:
     """Sends what is due; `outlets` are the channels by name, the first to be tried first."""
@@ -67,24 +76,27 @@ class Sender:
     outlets: Mapping[str, Outlet]
     clock: Clock
     most_a_day: int = MOST_MAILS_A_DAY
+    meter: Meter = SILENT
 
     async def send_due(self) -> Delivered:
         """What became of all that stood in the outbox; the ledger remembers it too.
 
         Raises LedgerError.
         """
-        total, shut, ends = Delivered(), set[str](), self.clock() + LONGEST
+        total, shut, ends = Delivered(), Shut(), self.clock() + LONGEST
         async for row in self.store.rows(OUTBOX, BY_URGENCY):
-            if len(shut) == len(self.outlets) or self.clock() > ends:
+            if len(shut.channels) == len(self.outlets) or self.clock() > ends:
                 break
             hint = read_hint(row)
-            if self.desk.channel(hint.channel) not in shut:
+            if self.desk.channel(hint.channel) not in shut.channels:
                 total += await self._visit(hint, shut)
         if total != Delivered():
             await self.store.write(RUNS, [Change(Verb.PUT, delivered_row(total, self.clock()))])
+        for channel in self.outlets:
+            self.meter.record(OUTBOX_AT_CAPACITY, float(channel in shut.full), channel=channel)
         return total
 
-    async def _visit(self, hint: Hint, shut: set[str]) -> Delivered:
+    async def _visit(self, hint: Hint, shut: Shut) -> Delivered:
         try:
             return await _Visit(self, hint, shut).deliver()
         except Conflict:
@@ -99,11 +111,11 @@ class Sender:
 
 @dataclass(frozen=True, slots=True)
 class _Visit:
-    """One recipient's turn. `shut` are the channels through which nothing more leaves this time."""
+    """One recipient's turn."""
 
     sender: Sender
     hint: Hint
-    shut: set[str]
+    shut: Shut
 
     @property
     def recipient(self) -> str:
@@ -168,7 +180,7 @@ class _Visit:
     async def _send(self, channel: str, operation: str, parcel: Parcel) -> Delivered:
         now = self.sender.clock()
         rests = any(item.record.retry_at and item.record.retry_at > now for item in parcel)
-        if channel in self.shut or rests:
+        if channel in self.shut.channels or rests:
             return Delivered(waiting=1)
         if channel not in self.sender.outlets:
             return await self._failed(channel, AddressRefused(_NO_WEBHOOK), parcel, unsent=True)
@@ -189,7 +201,7 @@ class _Visit:
         except ChannelError as fault:
             return await self._failed(channel, fault, parcel, unsent=False)
         if known is Outcome.ACCEPTED:
-            return await self._accepted(parcel)
+            return await self._accepted(channel, parcel)
         if known is Outcome.REFUSED:
             dropped = AddressRefused("The provider dropped the message.")
             return await self._failed(channel, dropped, parcel, unsent=True)
@@ -198,7 +210,8 @@ class _Visit:
     async def _may_leave(self, channel: str) -> bool:
         wait = await self.taps.take(channel, self.sender.outlets[channel].allowance)
         if wait > 0:
-            self.shut.add(channel)
+            self.shut.channels.add(channel)
+            self.shut.full.add(channel)
         return wait == 0
 
     async def _hand_over(self, channel: str, operation: str, parcel: Parcel) -> Delivered:
@@ -217,15 +230,19 @@ class _Visit:
         except ChannelError as fault:
             return await self._failed(channel, fault, mine, unsent=first_try)
         except Exception as bug:  # noqa: BLE001 - one that breaks must not hold up all after it
-            _LOG.exception("digest.broken")
+            _LOG.exception(Event.DIGEST_BROKEN)
             broken = ChannelError(f"The digest cannot be made ({type(bug).__name__}).")
             return await self._failed(channel, broken, mine, unsent=False)
-        return await self._accepted(mine)
+        return await self._accepted(channel, mine)
 
-    async def _accepted(self, parcel: Parcel) -> Delivered:
+    async def _accepted(self, channel: str, parcel: Parcel) -> Delivered:
         if not parcel[0].record.deed:
             await self.taps.count(self.recipient)
         await self.desk.settle(parcel, NoticeState.ACCEPTED)
+        meter, now = self.sender.meter, self.sender.clock()
+        meter.record(DIGEST_SENT, 1, channel=channel, outcome="sent")
+        waited = now - min(item.record.noted_at for item in parcel)
+        meter.record(DIGEST_DELAY, waited.total_seconds(), channel=channel)
         return Delivered(sent=1, notices=len(parcel))
 
     async def _failed(
@@ -237,7 +254,7 @@ class _Visit:
         """
         why, now = str(fault), self.sender.clock()
         if isinstance(fault, ChannelBusy | ChannelMisconfigured):
-            self.shut.add(channel)
+            self.shut.channels.add(channel)
             if unsent:
                 await self.desk.write(parcel, lambda record: released(record, why))
             if isinstance(fault, ChannelBusy):
@@ -247,6 +264,7 @@ class _Visit:
             await self.desk.move_on(channel, why, parcel)
         else:
             await self.desk.write(parcel, lambda record: resting(record, why, now))
+        self.sender.meter.record(DIGEST_SENT, 1, channel=channel, outcome="failed")
         return Delivered(failed=1, failures=(f"{self.recipient}: {why}",))
 
     async def _delete(self, rows: Iterable[Row]) -> None:

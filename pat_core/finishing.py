@@ -10,7 +10,7 @@ from typing import Final, Protocol
 from pat_core.book import Book, Entry
 from pat_core.errors import AzureDevOpsError, Conflict, PatWardenError, VaultError
 from pat_core.model import Deed, Organization, Owner, Standing, Token
-from pat_core.ports import TokenAdmin, TokenReader, Vault
+from pat_core.ports import SILENT, Meter, TokenAdmin, TokenReader, Vault
 from pat_core.records import Account
 from pat_core.rotation import rotated_words
 from pat_core.rotations import (
@@ -27,6 +27,7 @@ from pat_core.rotations import (
     superseded,
 )
 from pat_core.rows import OUTBOX, Change, Row, Verb
+from pat_core.signals import ROTATION_COUNT, Event
 
 _LOG: Final = logging.getLogger("pat_warden")
 _NEVER_IN_HAND: Final = (
@@ -65,6 +66,7 @@ class Finisher:
     organizations: dict[str, Organization]
     vault: Vault | None = None
     only: Owner | None = None
+    meter: Meter = SILENT
 
     async def finish(self) -> Finished:
         """What became of all rotations that are not over. One that fails never stops the rest.
@@ -76,10 +78,13 @@ class Finisher:
             try:
                 done = await self._visit(hint)
             except (AzureDevOpsError, VaultError, Conflict) as fault:
-                _LOG.warning("rotation.stuck", extra={"kind": type(fault).__name__})
+                _LOG.warning(Event.ROTATION_STUCK, extra={"kind": type(fault).__name__})
                 troubled += 1
+                self.meter.record(ROTATION_COUNT, 1, action="finish", outcome="failed")
             else:
                 moved, waiting = moved + done, waiting + (not done)
+                if done:
+                    self.meter.record(ROTATION_COUNT, 1, action="finish", outcome="done")
         return Finished(moved, waiting, troubled)
 
     async def _visit(self, hint: Row) -> bool:

@@ -13,12 +13,21 @@ from urllib.parse import quote, urlencode
 from pydantic import SecretStr
 
 from pat_core.acts import Acts
-from pat_core.errors import NotSignedIn, PatWardenError, TokenNotFound
+from pat_core.errors import (
+    ActionRefused,
+    NotPermitted,
+    NotSignedIn,
+    PatWardenError,
+    TokenNotFound,
+    TokenRefused,
+)
 from pat_core.model import Organization
 from pat_core.owner_views import OwnerViews
+from pat_core.ports import SILENT, Meter
 from pat_core.posts import Post, as_answer
 from pat_core.problems import problem_of
 from pat_core.rotation import Hands, Rotated, Rotator
+from pat_core.signals import ROTATION_COUNT
 from pat_core.views import Problem
 from pat_core.web.http import WebRequest, WebResponse, as_json, to
 from pat_core.web.pages import Pages, Shown
@@ -70,6 +79,7 @@ class Front:
     acts: Acts
     pages: Pages
     public_url: str
+    meter: Meter = SILENT
 
     async def begin_sign_in(self, request: WebRequest) -> WebResponse:
         """The way to Entra; where one lands afterwards is kept in the sealed flow."""
@@ -149,7 +159,7 @@ class Front:
                 request,
             )
             try:
-                done = await post.do(action)
+                done = await self._counted(post, action)
             except (ValueError, OverflowError):
                 return self._refuse(request, _WRONG_BODY)
             if request.bearer:
@@ -159,6 +169,20 @@ class Front:
             return to(f"{_path(place, authorization_id)}?told={action}")
 
         return await self._as_caller(request, answer)
+
+    async def _counted(self, post: Post, action: str) -> object:
+        """What came of it. An action that there is not is counted nowhere."""
+        outcome = "failed"
+        try:
+            done = await post.do(action)
+            outcome = "done"
+        except (ActionRefused, TokenRefused, TokenNotFound, NotPermitted, NotSignedIn):
+            outcome = "refused"
+            raise
+        finally:
+            if action in _TOLD or action == "rotate":
+                self.meter.record(ROTATION_COUNT, 1, action=action, outcome=outcome)
+        return done
 
     async def _as_caller(
         self, request: WebRequest, answer: Callable[[Caller], Awaitable[WebResponse]]

@@ -52,7 +52,7 @@ def tokens(
 
 
 @app.command()
-def rotate(  # noqa: PLR0913 - one for each option
+def rotate(
     organization: Place,
     authorization_id: Id = "",
     within: Annotated[

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from pat_core.model import (
     Digest,
@@ -20,6 +20,7 @@ from pat_core.model import (
     VaultSecret,
 )
 from pat_core.rows import Change, Row
+from pat_core.signals import Metric
 
 if TYPE_CHECKING:  # not imported for every function: only one sums up
     from pat_core.summary import Summary
@@ -29,6 +30,23 @@ Clock = Callable[[], datetime]
 
 Sleep = Callable[[float], Awaitable[None]]
 """Waits for so many seconds."""
+
+
+class Meter(Protocol):
+    """Where figures about the service go."""
+
+    def record(self, metric: Metric, value: float, **attributes: str) -> None:
+        """Add to a counter, or set what was measured; never raises."""
+        ...
+
+
+class _Silent:
+    def record(self, metric: Metric, value: float, **attributes: str) -> None:
+        """Nothing."""
+
+
+SILENT: Final[Meter] = _Silent()
+"""For who measures nothing."""
 
 
 class Store(Protocol):

@@ -15,8 +15,10 @@ from pydantic.alias_generators import to_camel
 
 from pat_core.desk import Desk
 from pat_core.outbox import SENT, read_sent
+from pat_core.ports import SILENT, Meter
 from pat_core.records import NoticeRecord, NoticeState
 from pat_core.rows import OUTBOX
+from pat_core.signals import DIGEST_SENT, Event
 
 ARRIVED: Final = "Delivered"
 LOST: Final = ("Bounced", "Suppressed", "Quarantined", "FilteredSpam", "Failed")
@@ -37,6 +39,7 @@ class Reports:
     """Marks notices by what is reported of the mail that they went in."""
 
     desk: Desk
+    meter: Meter = SILENT
 
     async def hear(self, data: Any) -> None:  # noqa: ANN401 - whatever the event holds
         """Mark what arrived, and move on what did not; what is none of ours is logged and ignored.
@@ -46,12 +49,12 @@ class Reports:
         try:
             report = DeliveryReport.model_validate(data)
         except ValidationError:
-            _LOG.warning("report.refused")
+            _LOG.warning(Event.REPORT_REFUSED)
             return
         sent = await self.desk.store.row(OUTBOX, f"{SENT}{report.message_id}", "sent")
         if sent is None or report.status not in (ARRIVED, *LOST):
             about = {"status": report.status, "known": sent is not None}
-            _LOG.warning("report.ignored", extra=about)
+            _LOG.warning(Event.REPORT_IGNORED, extra=about)
             return
         channel, owners = read_sent(sent)
 
@@ -64,6 +67,7 @@ class Reports:
         if report.status == ARRIVED:
             await self.desk.settle(items, NoticeState.DELIVERED)
             return
+        self.meter.record(DIGEST_SENT, 1, channel=channel, outcome="bounced")
         why = f"The mail did not arrive: {report.status}."
         over = [item for item in items if item.notice is None]
         await self.desk.settle(over, NoticeState.NOT_NEEDED, why)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from pat_core.ports import Clock, Store
+from pat_core.ports import SILENT, Clock, Meter, Store
 from pat_core.rows import RUNS, Change, Row, Verb, key_time
 from pat_core.run_records import PAGES, RunReport, Steps, read_run, run_partition, run_row
+from pat_core.signals import SCAN_DURATION, SCAN_USERS, Event
 
 LOOK_BACK: Final = timedelta(days=40)
 """How far back the last complete run is looked for."""
+
+_LOG: Final = logging.getLogger("pat_warden")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +24,7 @@ class RunLog:
 
     store: Store
     clock: Clock
+    meter: Meter = SILENT
 
     async def report(self, organization: str, run_id: str) -> RunReport | None:
         """How far a run is, or None for one that was never ordered. Raises LedgerError."""
@@ -54,4 +59,17 @@ class RunLog:
         report = steps.report()
         if report.finished and not known.finished:
             await self.store.write(RUNS, [Change(Verb.PUT, run_row(report))])
+            self._tell(report)
         return report
+
+    def _tell(self, report: RunReport) -> None:
+        seen, where = report.coverage, report.organization
+        outcome = "complete" if report.complete else "incomplete"
+        about = {"run_id": report.run_id, "organization": where, "outcome": outcome}
+        _LOG.info(Event.RUN_FINISHED, extra=about | {"users": seen.users, "failed": seen.failed})
+        if report.ended_at:
+            seconds = (report.ended_at - report.started_at).total_seconds()
+            self.meter.record(SCAN_DURATION, seconds, organization=where, outcome=outcome)
+        read = seen.users - seen.failed - seen.gone
+        for name, count in (("read", read), ("failed", seen.failed), ("gone", seen.gone)):
+            self.meter.record(SCAN_USERS, count, organization=where, outcome=name)

@@ -14,7 +14,15 @@ from typing import Final
 from uuid import uuid4
 
 from pat_core.coverage import Coverage
-from pat_core.errors import AzureDevOpsError, BadMessage, BrokenReply, Throttled
+from pat_core.errors import (
+    AzureDevOpsError,
+    BadMessage,
+    BrokenReply,
+    NotPermitted,
+    NotSignedIn,
+    OrganizationNotFound,
+    Throttled,
+)
 from pat_core.messages import (
     ORGANIZATIONS,
     POISON,
@@ -25,7 +33,7 @@ from pat_core.messages import (
     scan_orders,
 )
 from pat_core.model import Organization
-from pat_core.ports import Queues
+from pat_core.ports import SILENT, Meter, Queues
 from pat_core.rows import RUNS, Change, Row, Verb, key_time, read_key_time
 from pat_core.run_log import RunLog
 from pat_core.run_records import (
@@ -39,6 +47,7 @@ from pat_core.run_records import (
     run_row,
 )
 from pat_core.scan import BatchOutcome, Scanner
+from pat_core.signals import Event
 
 LONGEST_RUN: Final = timedelta(days=3)
 """What is still on a queue after that is given up."""
@@ -52,6 +61,7 @@ class Runner:
     scanner: Scanner
     queues: Queues
     organizations: Sequence[Organization]
+    meter: Meter = SILENT
 
     async def plan(self, names: Sequence[str] = ()) -> tuple[str, list[str]]:
         """A run of each organization (or of those named): its id, and a message for each.
@@ -65,7 +75,7 @@ class Runner:
         for name in dict.fromkeys(each.name for each in chosen):
             await self._put(run_row(RunReport(name, run_id, now)))
             messages.append(ListOrder(run_id=run_id, organization=name).to_json())
-        _LOG.info("run.planned", extra={"run_id": run_id, "organizations": len(messages)})
+        _LOG.info(Event.RUN_PLANNED, extra={"run_id": run_id, "organizations": len(messages)})
         return run_id, messages
 
     async def list_users(self, message: str) -> None:
@@ -94,7 +104,7 @@ class Runner:
             await self.queues.send(ORGANIZATIONS, message, delay=throttled.seconds)
             return
         except AzureDevOpsError as error:
-            await self._put(error_row(order, error))
+            await self._stop(order, error)
             if error.permanent:
                 return
             raise
@@ -122,14 +132,14 @@ class Runner:
 
     async def _mark_listed(self, order: ListOrder) -> None:
         """Write into the run's row how many batches there are."""
-        log = RunLog(self.scanner.store, self.scanner.clock)
+        log = RunLog(self.scanner.store, self.scanner.clock, self.meter)
         report = await log.report(order.organization, order.run_id)
         if report is None:
             return
         if not report.finished:
             await self._put(run_row(report))
         about = {"run_id": order.run_id, "batches": report.batches, "users": report.users}
-        _LOG.info("run.listed", extra=about)
+        _LOG.info(Event.RUN_LISTED, extra=about)
 
     async def _scan_users(self, message: str) -> None:
         order = read_order(ScanOrder, message)
@@ -145,11 +155,21 @@ class Runner:
             return
         outcome = await self.scanner.scan_batch(organization, order.owners)
         if outcome.refusal:
-            await self._put(error_row(order, outcome.refusal))
+            await self._stop(order, outcome.refusal)
         rest = await self._put_back(order, outcome)
         if rest is not order:
             seen = unlisted + outcome.coverage
             await self._put(batch_row(order, seen, rest.key if rest else "", self._now()))
+            about = {"run_id": order.run_id, "organization": order.organization}
+            figures = {"users": seen.users, "failed": seen.failed, "tokens": seen.tokens}
+            _LOG.info(Event.SCAN_BATCH_DONE, extra={**about, **figures})
+
+    async def _stop(self, order: ListOrder | ScanOrder, error: AzureDevOpsError) -> None:
+        """Write down what stops a run; a refusal of the service itself is an alarm."""
+        await self._put(error_row(order, error))
+        if isinstance(error, NotSignedIn | NotPermitted | OrganizationNotFound):
+            about = {"organization": order.organization, "kind": type(error).__name__}
+            _LOG.error(Event.SCAN_REFUSED, extra=about | {"run_id": order.run_id})
 
     async def _put_back(self, order: ScanOrder, outcome: BatchOutcome) -> ScanOrder | None:
         """The order for those who are left, now on the queue; the same one where all are left."""
@@ -165,7 +185,7 @@ class Runner:
         try:
             await step(message)
         except BadMessage as bad:
-            _LOG.error("message.refused", extra={"queue": queue, "reason": bad.cause})
+            _LOG.error(Event.MESSAGE_REFUSED, extra={"queue": queue, "reason": bad.cause})
             await self.queues.send(queue + POISON, message)
 
     async def _step(self, order: ListOrder | ScanOrder, key: str) -> Row | None:

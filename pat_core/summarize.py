@@ -10,12 +10,13 @@ from datetime import timedelta
 from typing import Final
 
 from pat_core import __version__
+from pat_core.coverage import Coverage
 from pat_core.delivered import DELIVERIES, Delivered, read_delivered
 from pat_core.errors import ChannelError, Conflict, QueueUnavailable
 from pat_core.messages import ORGANIZATIONS, POISON, USERS
-from pat_core.model import Organization
+from pat_core.model import EXPIRED, Organization
 from pat_core.outbox import BY_URGENCY, UNSENT, read_unsent
-from pat_core.ports import Clock, OpsChannel, Queues, Store, Waiting
+from pat_core.ports import SILENT, Clock, Meter, OpsChannel, Queues, Store, Waiting
 from pat_core.preview import preview
 from pat_core.records import is_still_untold, read_account
 from pat_core.rotations import (
@@ -27,11 +28,13 @@ from pat_core.rotations import (
 )
 from pat_core.rows import OUTBOX, OWNERS, RUNS, Change, Verb, key_time
 from pat_core.run_log import RunLog
+from pat_core.signals import INVENTORY_TOKENS, OUTBOX_DEPTH, SCAN_AGE
 from pat_core.summary import OVERDUE, OrganizationSummary, Summary
 
 POISON_QUEUES: Final = (ORGANIZATIONS + POISON, USERS + POISON)
 MOST_COUNTED: Final = 10_000
 _DAY: Final = timedelta(days=1)
+_NEVER: Final = timedelta(days=365)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,23 @@ class Watch:
     organizations: Sequence[Organization]
     windows: Sequence[int]
     dry_run: bool = False
+    meter: Meter = SILENT
+
+    async def measure(self) -> None:
+        """Record how old and how large everything is now. Raises LedgerError."""
+        now = self.clock()
+        for each in self.organizations:
+            found = await self._organization(each)
+            age = now - found.complete_at if found.complete_at else _NEVER
+            self.meter.record(SCAN_AGE, age.total_seconds(), organization=each.name)
+            if found.run and found.run.finished:
+                self._count(each.name, found.run.coverage)
+        self.meter.record(OUTBOX_DEPTH, await self.waiting())
+
+    def _count(self, organization: str, seen: Coverage) -> None:
+        windows = {str(days): seen.windows.get(days, 0) for days in (*self.windows, EXPIRED)}
+        for window, tokens in (windows | {"all": seen.tokens}).items():
+            self.meter.record(INVENTORY_TOKENS, tokens, organization=organization, window=window)
 
     async def summarize(self, queues: Queues) -> Summary:
         """The state of the service now. Raises LedgerError."""
@@ -94,7 +114,7 @@ class Watch:
         return count
 
     async def _organization(self, organization: Organization) -> OrganizationSummary:
-        runs = await RunLog(self.store, self.clock).recent(organization.name)
+        runs = await RunLog(self.store, self.clock, self.meter).recent(organization.name)
         complete = (run.ended_at for run in runs if run.complete)
         return OrganizationSummary(
             organization.name, runs[0] if runs else None, next(complete, None)

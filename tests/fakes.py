@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pat_core.errors import AzureDevOpsError
 from pat_core.model import Digest, Organization, Owner, Token, TokenReading, UserPage
 from pat_core.ports import Outcome
+from pat_core.signals import Metric
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 
@@ -89,6 +90,25 @@ async def scripted(*replies: bytes) -> AsyncIterator[Script]:
     finally:
         server.close()
         await server.wait_closed()
+
+
+@dataclass
+class FakeMeter:
+    """Keeps each point: the metric's name, its attributes and the value."""
+
+    points: list[tuple[str, dict[str, str], float]] = field(default_factory=list)
+
+    def record(self, metric: Metric, value: float, **attributes: str) -> None:
+        assert set(attributes) == set(metric.attributes)
+        self.points.append((metric.name, attributes, value))
+
+    def of(self, metric: Metric) -> list[tuple[float, str]]:
+        """The values of one metric, each with its attributes in one line."""
+        return [
+            (value, " ".join(attributes.values()))
+            for name, attributes, value in self.points
+            if name == metric.name
+        ]
 
 
 @dataclass

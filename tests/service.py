@@ -27,7 +27,7 @@ from pat_core.run_records import RunReport
 from pat_core.settings import Settings
 from pat_core.summarize import Watch
 from pat_core.summary import Summary
-from tests.fakes import FakeAzureDevOps, FakeChannel, FakeTime
+from tests.fakes import FakeAzureDevOps, FakeChannel, FakeMeter, FakeTime
 
 CONTOSO = Organization("contoso")
 
@@ -43,6 +43,7 @@ class Service:
     routes: Sequence[Route] = ()
     dry_run: bool = False
     memory: MemoryQueues = field(default_factory=lambda: MemoryQueues(retry_after=0))
+    meter: FakeMeter = field(default_factory=FakeMeter)
     channel: FakeChannel = field(init=False)
 
     def __post_init__(self) -> None:
@@ -70,6 +71,7 @@ class Service:
         shared = Services(settings, self.time.clock, self.outlets)
         shared.store = store or self.store
         shared.queues = queues or self.memory
+        shared.meter = self.meter
         shared.azure_devops = self.azure_devops  # type: ignore[assignment] # a stand-in
         async with sharing(shared):
             yield Host(app, self.memory, self.time.clock)

@@ -17,7 +17,7 @@ from pat_core.azure_devops.remedies import LATER
 from pat_core.azure_devops.sending import ATTEMPTS, FOR_A_PAGE, FOR_A_SCAN, Patience, Sender
 from pat_core.errors import OwnerGone
 from pat_core.model import IssuedToken, Organization, TokenReading, UserPage
-from pat_core.ports import Clock, Sleep
+from pat_core.ports import SILENT, Clock, Meter, Sleep
 
 __all__ = ["ATTEMPTS", "Client", "Patience"]
 
@@ -38,6 +38,7 @@ class Client(OwnTokens):
         jitter: Callable[[], float],
         null_means_global: bool = False,
         patience: Patience = FOR_A_SCAN,
+        meter: Meter = SILENT,
     ) -> None:
         super().__init__(
             Sender(
@@ -48,6 +49,7 @@ class Client(OwnTokens):
                 sleep=sleep,
                 jitter=jitter,
                 patience=patience,
+                meter=meter,
             )
         )
         self._transport = transport
@@ -62,6 +64,7 @@ class Client(OwnTokens):
         clock: Clock,
         sleep: Sleep,
         jitter: Callable[[], float],
+        meter: Meter = SILENT,
     ) -> Self:
         """A client that acts as the owner who signed in so, and waits for a page.
 
@@ -82,6 +85,7 @@ class Client(OwnTokens):
             sleep=sleep,
             jitter=jitter,
             patience=FOR_A_PAGE,
+            meter=meter,
         )
 
     async def user_pages(self, organization: Organization) -> AsyncIterator[UserPage]:

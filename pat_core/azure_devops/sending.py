@@ -18,7 +18,8 @@ from pat_core.azure_devops.remedies import Remedies
 from pat_core.azure_devops.transport import BROKEN, limits_of, send, why
 from pat_core.azure_devops.wire import Effect, Reply, Request
 from pat_core.errors import AzureDevOpsError
-from pat_core.ports import Clock, Sleep
+from pat_core.ports import SILENT, Clock, Meter, Sleep
+from pat_core.signals import THROTTLED
 
 ATTEMPTS: Final = 6
 FIRST_BACKOFF: Final = 0.5
@@ -77,6 +78,7 @@ class Sender:
         sleep: Sleep,
         jitter: Callable[[], float],
         patience: Patience,
+        meter: Meter = SILENT,
     ) -> None:
         self._transport = transport
         self._credential = credential
@@ -85,6 +87,7 @@ class Sender:
         self._sleep = sleep
         self._jitter = jitter
         self._patience = patience
+        self._meter = meter
         self._limits = limits_of(patience.silence)
 
     @property
@@ -124,6 +127,7 @@ class Sender:
             return reply
         error = given_up(request, reply, tries=attempt + 1, pause=pause)
         if throttled:
+            self._meter.record(THROTTLED, 1, organization=request.organization.name)
             # It waits for its next turn: the pause is everybody's.
             return _Failure(error, pause=pause, was_turned_away=wire.was_turned_away(reply))
         return _Failure(error, self._backoff(attempt))

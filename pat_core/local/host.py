@@ -47,6 +47,18 @@ class Source(Queues, Protocol):
         ...
 
 
+class _Message(func.QueueMessage):
+    """A message as the worker hands it over, with the count of its tries."""
+
+    def __init__(self, body: str, dequeued: int) -> None:
+        super().__init__(body=body.encode())
+        self._dequeued = dequeued
+
+    @property
+    def dequeue_count(self) -> int:
+        return self._dequeued
+
+
 @dataclass(slots=True)
 class _Out:
     """What a function puts into an output binding."""
@@ -157,7 +169,7 @@ class Host:
         return None
 
     async def _work(self, function: _Function, taken: Taken) -> None:
-        message = func.QueueMessage(body=taken.body.encode())
+        message = _Message(taken.body, taken.dequeued)
         try:
             await self._call(function, message)
         except Exception as fault:  # noqa: BLE001 - a host outlives whatever a function raises

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,10 +13,11 @@ import httpx
 import pytest
 
 from pat_core.local.policies import Policies
+from pat_core.signals import ROTATION_COUNT
 from pat_core.web.http import HEADERS
 from pat_core.web.sign_in import own_path
 from tests.estate import PAGE, House, opened
-from tests.fakes import FakeTime
+from tests.fakes import FakeMeter, FakeTime
 
 pytestmark = pytest.mark.anyio
 FORM = {"lifetime_days": "90", "to": "page", "overlap_hours": "24"}
@@ -337,6 +339,24 @@ class TestCrossSite:
         for action in ("rotate", "revoke", "extend", "snooze", "let-expire", "stored"):
             assert (await browser.get(f"{path}/{action}")).status_code in (404, 405)
         assert house.estate.changes.tokens(person) == before
+
+
+class TestFigures:
+    async def test_what_owners_do_is_counted_by_action_and_outcome(
+        self, house: House, browser: httpx.AsyncClient
+    ) -> None:
+        meter = FakeMeter()
+        house.shared.front = replace(house.shared.front, meter=meter)
+        path = house.path(house.living(house.someone())[0])
+        await browser.post(f"{path}/rotate", data=FORM, headers=PAGE)
+        await browser.post(f"{path}/extend", data=FORM, headers=PAGE)
+        await browser.post(f"{path}/burn", data=FORM, headers=PAGE)
+        await browser.post(f"{path}/snooze", data={"days": "99"}, headers=PAGE)
+        assert meter.of(ROTATION_COUNT) == [
+            (1, "rotate done"),
+            (1, "extend refused"),
+            (1, "snooze failed"),
+        ]
 
 
 class TestCallers:

@@ -53,7 +53,7 @@ FLOWS = {
     "summarize",
     "taps",
 }
-ADAPTERS = {"azure_devops", "channels", "ledger", "queues", "vault", "web"}
+ADAPTERS = {"azure_devops", "channels", "ledger", "queues", "telemetry", "vault", "web"}
 FRONT = {"front", "posts"}
 BOOTSTRAP = {"bootstrap", "settings"}
 TOP = {

@@ -22,7 +22,9 @@ from pat_core.errors import (
     Unavailable,
 )
 from pat_core.model import Organization
-from tests.fakes import FakeTime, Script, reply, scripted
+from pat_core.ports import SILENT, Meter
+from pat_core.signals import THROTTLED
+from tests.fakes import FakeMeter, FakeTime, Script, reply, scripted
 
 pytestmark = pytest.mark.anyio
 
@@ -36,7 +38,9 @@ NONE = reply(body={"value": []})
 
 
 @asynccontextmanager
-async def client_of(script: Script, time: FakeTime) -> AsyncIterator[tuple[Client, Organization]]:
+async def client_of(
+    script: Script, time: FakeTime, meter: Meter = SILENT
+) -> AsyncIterator[tuple[Client, Organization]]:
     async with http_transport(16) as transport:
         client = Client(
             transport,
@@ -45,6 +49,7 @@ async def client_of(script: Script, time: FakeTime) -> AsyncIterator[tuple[Clien
             clock=time.clock,
             sleep=time.sleep,
             jitter=lambda: 0.5,
+            meter=meter,
         )
         yield client, Organization("contoso", base_url=script.base_url)
 
@@ -96,6 +101,15 @@ class TestTryingAgain:
             assert len((await client.tokens(org, "aad.x")).tokens) == 1
         assert 7.0 in time.slept
         assert len(script.heard) == 2
+
+    async def test_each_429_is_counted_where_it_came_from(self, time: FakeTime) -> None:
+        wait, meter = reply(429, {}, Retry_After="7"), FakeMeter()
+        async with (
+            scripted(wait, wait, ONE) as script,
+            client_of(script, time, meter) as (client, org),
+        ):
+            await client.tokens(org, "aad.x")
+        assert meter.of(THROTTLED) == [(1, "contoso"), (1, "contoso")]
 
     async def test_a_retry_after_on_a_200_delays_the_next_call(self, time: FakeTime) -> None:
         slow = reply(body={"value": [TOKEN]}, Retry_After="3")
