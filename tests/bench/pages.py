@@ -29,7 +29,16 @@ from pat_core.settings import load_settings
 from pat_core.web.http import WebRequest
 from tests.azurite import azurite
 
-NOT_DEPLOYED: Final = ("local", "__main__", "arguments", "cli", "console", "ops_", "owner_c", "survey")
+NOT_DEPLOYED: Final = (
+    "local",
+    "__main__",
+    "arguments",
+    "cli",
+    "console",
+    "ops_",
+    "owner_c",
+    "survey",
+)
 SDKS: Final = (
     "azure.communication.email.aio",
     "azure.data.tables.aio",
