@@ -92,9 +92,6 @@ resource role 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-@description('Resource id of the communication service.')
-output communicationId string = communication.id
-
 @description('Where mails are handed over.')
 output endpoint string = 'https://${communication.properties.hostName}'
 
@@ -105,3 +102,9 @@ output sender string = canSend
 
 @description('The DNS records that your own domain needs before it can be verified.')
 output dnsRecords object = isManaged ? {} : emailService::domain.properties.verificationRecords
+
+@description('Name of the email service.')
+output emailServiceName string = emailService.name
+
+@description('Name of the communication service.')
+output communicationName string = communication.name

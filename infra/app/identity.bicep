@@ -26,3 +26,6 @@ output clientId string = identity.properties.clientId
 
 @description('What Entra calls the object id: for roles, and for joining an organization.')
 output principalId string = identity.properties.principalId
+
+@description('Name of the identity.')
+output name string = identity.name

@@ -70,3 +70,6 @@ output insightsId string = insights.id
 
 @description('Where telemetry goes; without a role it opens nothing.')
 output connectionString string = insights.properties.ConnectionString
+
+@description('Name of Application Insights.')
+output insightsName string = insights.name

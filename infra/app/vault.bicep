@@ -17,6 +17,9 @@ param name string
 @maxValue(90)
 param retentionDays int
 
+@description('Bring back the deleted vault of this name, which its protection keeps from being made anew.')
+param recover bool
+
 @description('Object id of the identity that writes secrets.')
 @minLength(36)
 @maxLength(36)
@@ -46,6 +49,7 @@ resource vault 'Microsoft.KeyVault/vaults@2024-11-01' = {
   location: location
   tags: tags
   properties: {
+    createMode: recover ? 'recover' : 'default'
     tenantId: tenant().tenantId
     sku: { family: 'A', name: 'standard' }
     enableRbacAuthorization: true
