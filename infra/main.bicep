@@ -261,7 +261,6 @@ var resourceGroupName = names.?resourceGroup ?? '${abbreviations.resourceGroup}$
 var storageName = names.?storage ?? '${abbreviations.storage}${token}'
 var functionAppName = names.?functionApp ?? '${abbreviations.functionApp}${token}'
 var networkName = names.?network ?? '${abbreviations.network}${token}'
-var topicName = names.?systemTopic ?? '${abbreviations.systemTopic}${token}'
 
 // The names that alerts and the join command need; a server of your own cannot be joined.
 var isJson = startsWith(trim(organizations), '[')
@@ -335,6 +334,7 @@ module email 'app/email.bicep' = {
     tags: allTags
     emailServiceName: names.?emailService ?? '${abbreviations.emailService}${token}'
     communicationName: names.?communication ?? '${abbreviations.communication}${token}'
+    topicName: names.?systemTopic ?? '${abbreviations.systemTopic}${token}'
     dataLocation: emailDataLocation
     domainName: emailDomain
     domainVerified: emailDomainVerified
@@ -424,14 +424,11 @@ module settings 'app/settings.bicep' = {
   }
 }
 
-module reports 'app/delivery-reports.bicep' = {
+module reports 'app/delivery-reports.bicep' = if (deliveryReports) {
   scope: group
   params: {
-    tags: allTags
-    topicName: topicName
-    communicationName: email.outputs.communicationName
+    topicName: email.outputs.topicName
     appName: functions.outputs.name
-    isDeployed: deliveryReports
   }
 }
 
@@ -510,7 +507,7 @@ output EMAIL_SENDER_ADDRESS string = email.outputs.sender
 output EMAIL_DNS_RECORDS object = email.outputs.dnsRecords
 
 @description('Name of the Event Grid topic of delivery reports.')
-output EVENT_TOPIC_NAME string = topicName
+output EVENT_TOPIC_NAME string = email.outputs.topicName
 
 @description('Client id of the application that owners sign in by.')
 output SIGN_IN_CLIENT_ID string = clientId

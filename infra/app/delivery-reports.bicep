@@ -1,45 +1,24 @@
-metadata description = 'Tells the function delivery_report whether mails arrived.'
-
-@description('Tags of the resources.')
-param tags object = {}
+metadata description = 'Tells the function delivery_report whether mails arrived. Azure refuses it before the code is deployed, so infra/hooks/reports.sh deploys it alone after that.'
 
 @description('Name of the Event Grid topic.')
 @minLength(3)
 @maxLength(50)
 param topicName string
 
-@description('Name of the communication service that sends.')
-@minLength(1)
-@maxLength(63)
-param communicationName string
-
 @description('Name of the function app.')
 @minLength(2)
 @maxLength(60)
 param appName string
 
-@description('The code is deployed, so that there is a function to subscribe. Azure refuses it before.')
-param isDeployed bool
-
-resource communication 'Microsoft.Communication/communicationServices@2025-09-01' existing = {
-  name: communicationName
-}
-
 resource app 'Microsoft.Web/sites@2025-03-01' existing = {
   name: appName
 }
 
-resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' = {
+resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' existing = {
   name: topicName
-  location: 'global'
-  tags: tags
-  properties: {
-    source: communication.id
-    topicType: 'Microsoft.Communication.CommunicationServices'
-  }
 }
 
-resource reports 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-02-15' = if (isDeployed) {
+resource reports 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-02-15' = {
   parent: topic
   name: 'delivery-reports'
   properties: {

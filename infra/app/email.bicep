@@ -13,6 +13,11 @@ param emailServiceName string
 @maxLength(63)
 param communicationName string
 
+@description('Name of the Event Grid topic of what becomes of mails.')
+@minLength(3)
+@maxLength(50)
+param topicName string
+
 @description('Where mails and their logs are stored.')
 @minLength(1)
 param dataLocation string
@@ -92,6 +97,16 @@ resource role 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
+resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' = {
+  name: topicName
+  location: 'global'
+  tags: tags
+  properties: {
+    source: communication.id
+    topicType: 'Microsoft.Communication.CommunicationServices'
+  }
+}
+
 @description('Where mails are handed over.')
 output endpoint string = 'https://${communication.properties.hostName}'
 
@@ -108,3 +123,6 @@ output emailServiceName string = emailService.name
 
 @description('Name of the communication service.')
 output communicationName string = communication.name
+
+@description('Name of the Event Grid topic.')
+output topicName string = topic.name
