@@ -29,7 +29,8 @@ check: .venv/dev
 	@if command -v bicep >/dev/null; then \
 		bicep build infra/main.bicep --stdout >/dev/null && bicep lint infra/main.bicep && \
 		bicep build infra/app/delivery-reports.bicep --stdout >/dev/null && \
-		bicep build-params infra/main.bicepparam --stdout >/dev/null; \
+		AZURE_LOCATION=westeurope PAT_ORGANIZATIONS=contoso \
+			bicep build-params infra/main.bicepparam --stdout >/dev/null; \
 	else echo "Skipped: the Bicep CLI is not on this machine."; fi
 
 bench: .venv/dev
