@@ -4,7 +4,8 @@ CANDIDATES := python3.13 $(wildcard $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/
 PYTHON ?= $(shell for each in $(CANDIDATES); do \
 	$$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$each && break; done)
 RUN := .venv/bin/python
-SOURCES := function_app.py pat_core tests
+SOURCES := function_app.py pat_core tests infra
+BICEPCHECK := ../shared/tools/bicepcheck.py
 
 .PHONY: demo serve test check bench format clean
 
@@ -21,7 +22,16 @@ check: .venv/dev
 	$(RUN) -m ruff check $(SOURCES)
 	$(RUN) -m ruff format --check $(SOURCES)
 	$(RUN) -m mypy
-	$(RUN) -m pytest -q tests/unit/test_floors.py
+	$(RUN) -m pytest -q tests/unit/test_floors.py tests/contract/test_infra.py
+	@if [ -f $(BICEPCHECK) ]; then \
+		$(RUN) $(BICEPCHECK) check --types ../shared/tools/bicep-types.json.gz --strict infra/; \
+	else echo "Skipped: the Bicep files are not checked, $(BICEPCHECK) is not here."; fi
+	@if command -v bicep >/dev/null; then \
+		bicep build infra/main.bicep --stdout >/dev/null && bicep lint infra/main.bicep && \
+		bicep build infra/app/delivery-reports.bicep --stdout >/dev/null && \
+		AZURE_LOCATION=westeurope PAT_ORGANIZATIONS=contoso \
+			bicep build-params infra/main.bicepparam --stdout >/dev/null; \
+	else echo "Skipped: the Bicep CLI is not on this machine."; fi
 
 bench: .venv/dev
 	$(RUN) -m tests.bench $(ARGS)
