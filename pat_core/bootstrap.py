@@ -6,6 +6,7 @@ What a function does not need is not imported for it: start-up is billed, and it
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -361,7 +362,9 @@ class Services:
 
         def assertion() -> str:
             scope = "api://AzureADTokenExchange/.default"
-            return str(ManagedIdentityCredential().get_token(scope).token)
+            # On App Service this credential does not look for the variable by itself.
+            identity = ManagedIdentityCredential(client_id=os.environ.get("AZURE_CLIENT_ID"))
+            return str(identity.get_token(scope).token)
 
         secret = self.settings.client_secret
         made: Application = msal.ConfidentialClientApplication(

@@ -330,3 +330,21 @@ class TestJoin:
     def test_there_may_be_none_to_join(self, checkout: Path) -> None:
         ended = self.run(checkout, IDENTITY_OBJECT_ID="id", ORGANIZATION_NAMES="")
         assert ended.returncode == 0
+
+
+def test_each_alert_leads_to_a_section_of_the_readme() -> None:
+    source = (bicep.INFRA / "app" / "alerts.bicep").read_text(encoding="utf-8")
+    names = re.findall(r"^ +name: '([a-z-]+)'$", source, re.MULTILINE)
+    headings = re.findall(r"^#+ (.+)$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
+    assert len(names) == 7
+    assert set(names) <= {heading.lower().replace(" ", "-") for heading in headings}
+
+
+def test_each_output_that_the_readme_names_is_one() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    deploy = readme[readme.index("## Deploy") : readme.index("## Configure")]
+    named = set(re.findall(r"\b[A-Z]+(?:_[A-Z]+)+\b", deploy))
+    outputs = set(re.findall(r"^output ([A-Z_]+) ", bicep.text("main.bicep"), re.MULTILINE))
+    parameters = (bicep.INFRA / "main.parameters.json").read_text(encoding="utf-8")
+    known = set(re.findall(r"\$\{([A-Z_]+)", parameters))
+    assert named - outputs - known <= {"RUN_ID"}
