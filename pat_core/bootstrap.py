@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from pat_core.azure_devops.client import Client
     from pat_core.azure_devops.credential import Credential
+    from pat_core.azure_devops.enrolment import Enrolment
     from pat_core.book import Book
     from pat_core.channels.email import EmailChannel
     from pat_core.channels.teams import TeamsChannel
@@ -320,6 +321,43 @@ class Services:
         return Client.for_owner(
             self._transport, credential, clock=self.clock, sleep=asyncio.sleep, jitter=random.random
         )
+
+    @cached_property
+    def enrolment(self) -> Enrolment:
+        """What adds identities to organizations: by the admin PAT, or as whoever sits here."""
+        from pat_core.azure_devops.enrolment import Enrolment
+        from pat_core.azure_devops.pace import Pace
+        from pat_core.azure_devops.remedies import LATER
+        from pat_core.azure_devops.sending import FOR_A_SCAN, Sender
+
+        return Enrolment(
+            Sender(
+                self._transport,
+                self._enroller,
+                Pace(clock=self.clock, sleep=asyncio.sleep, most=1, later=LATER),
+                clock=self.clock,
+                sleep=asyncio.sleep,
+                jitter=random.random,
+                patience=FOR_A_SCAN,
+            )
+        )
+
+    @property
+    def _enroller(self) -> Credential:
+        from azure.identity.aio import AzureCliCredential
+
+        from pat_core.azure_devops.credential import (
+            BearerCredential,
+            EntraCredential,
+            PatCredential,
+        )
+        from pat_core.azure_devops.remedies import FOR_ENROLMENT, FOR_ENROLMENT_BY_PAT
+
+        if self.settings.admin_token:
+            return PatCredential(self.settings.admin_token, FOR_ENROLMENT_BY_PAT)
+        if self.settings.bearer_token:
+            return BearerCredential(self.settings.bearer_token, FOR_ENROLMENT)
+        return EntraCredential(AzureCliCredential(), self.clock, FOR_ENROLMENT)
 
     @property
     def _organizations(self) -> dict[str, Organization]:
