@@ -76,7 +76,7 @@ class Services:
     @cached_property
     def store(self) -> Store:
         """The ledger: in Azure Table Storage, or without a storage account in a SQLite file."""
-        if not self._has_storage:
+        if not self.has_storage:
             from pat_core.ledger.sqlite import SqliteStore
 
             embedded = SqliteStore(self.settings.local_dir / "ledger.sqlite")
@@ -96,7 +96,7 @@ class Services:
     @cached_property
     def queues(self) -> Queues:
         """The queues in Azure Queue Storage. Raises SettingsError where there is no account."""
-        if not self._has_storage:
+        if not self.has_storage:
             raise SettingsError([sentence("storage_account", "is not set")])
         from azure.storage.queue.aio import QueueServiceClient
 
@@ -421,7 +421,8 @@ class Services:
         return transport
 
     @property
-    def _has_storage(self) -> bool:
+    def has_storage(self) -> bool:
+        """True where a storage account is set up."""
         return bool(self.settings.storage_account or self.settings.storage_connection_string)
 
     @cached_property
