@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from pat_core.azure_devops.client import Client
     from pat_core.azure_devops.credential import Credential
+    from pat_core.azure_devops.enrolment import Enrolment
     from pat_core.book import Book
     from pat_core.channels.email import EmailChannel
     from pat_core.channels.teams import TeamsChannel
@@ -76,7 +77,7 @@ class Services:
     @cached_property
     def store(self) -> Store:
         """The ledger: in Azure Table Storage, or without a storage account in a SQLite file."""
-        if not self._has_storage:
+        if not self.has_storage:
             from pat_core.ledger.sqlite import SqliteStore
 
             embedded = SqliteStore(self.settings.local_dir / "ledger.sqlite")
@@ -96,7 +97,7 @@ class Services:
     @cached_property
     def queues(self) -> Queues:
         """The queues in Azure Queue Storage. Raises SettingsError where there is no account."""
-        if not self._has_storage:
+        if not self.has_storage:
             raise SettingsError([sentence("storage_account", "is not set")])
         from azure.storage.queue.aio import QueueServiceClient
 
@@ -340,6 +341,43 @@ class Services:
             meter=self.meter,
         )
 
+    @cached_property
+    def enrolment(self) -> Enrolment:
+        """What adds identities to organizations: by the admin PAT, or as whoever sits here."""
+        from pat_core.azure_devops.enrolment import Enrolment
+        from pat_core.azure_devops.pace import Pace
+        from pat_core.azure_devops.remedies import LATER
+        from pat_core.azure_devops.sending import FOR_A_SCAN, Sender
+
+        return Enrolment(
+            Sender(
+                self._transport,
+                self._enroller,
+                Pace(clock=self.clock, sleep=asyncio.sleep, most=1, later=LATER),
+                clock=self.clock,
+                sleep=asyncio.sleep,
+                jitter=random.random,
+                patience=FOR_A_SCAN,
+            )
+        )
+
+    @property
+    def _enroller(self) -> Credential:
+        from azure.identity.aio import AzureCliCredential
+
+        from pat_core.azure_devops.credential import (
+            BearerCredential,
+            EntraCredential,
+            PatCredential,
+        )
+        from pat_core.azure_devops.remedies import FOR_ENROLMENT, FOR_ENROLMENT_BY_PAT
+
+        if self.settings.admin_token:
+            return PatCredential(self.settings.admin_token, FOR_ENROLMENT_BY_PAT)
+        if self.settings.bearer_token:
+            return BearerCredential(self.settings.bearer_token, FOR_ENROLMENT)
+        return EntraCredential(AzureCliCredential(), self.clock, FOR_ENROLMENT)
+
     @property
     def _organizations(self) -> dict[str, Organization]:
         return {each.name.lower(): each for each in self.settings.organizations}
@@ -404,7 +442,8 @@ class Services:
         return transport
 
     @property
-    def _has_storage(self) -> bool:
+    def has_storage(self) -> bool:
+        """True where a storage account is set up."""
         return bool(self.settings.storage_account or self.settings.storage_connection_string)
 
     @cached_property

@@ -12,11 +12,19 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from pat_core import console, owner_cli
+from pat_core import console, ops_cli, owner_cli
 from pat_core.address import usable_address
 from pat_core.arguments import ENV_FILE, run_to_end, settings_for, time_of
 from pat_core.bootstrap import Services, system_clock
-from pat_core.doctor import Trial, Verdict, examine, examine_rotation, send_test
+from pat_core.doctor import (
+    Trial,
+    Verdict,
+    examine,
+    examine_channels,
+    examine_rotation,
+    examine_storage,
+    send_test,
+)
 from pat_core.errors import ExitStatus, PatWardenError, SettingsError
 from pat_core.routes import webhook_recipient
 from pat_core.settings import Settings, load_settings, sentence
@@ -29,6 +37,7 @@ app: Final = typer.Typer(
     help="No Azure DevOps personal access token dies unnoticed.",
 )
 app.add_typer(owner_cli.app)
+app.add_typer(ops_cli.app)
 Organizations = Annotated[
     list[str] | None,
     typer.Option("--organization", "-o", help="An organization; may be given more than once."),
@@ -89,7 +98,7 @@ def doctor(
         str, typer.Option("--send-test", metavar="ADDRESS", help="Send a test mail and card.")
     ] = "",
 ) -> None:
-    """Try what scans and rotations need, and say what to do about a refusal."""
+    """Try what scans, notices and rotations need, and say what to do about a refusal."""
     if send_test_to:
         trials = run_to_end(_send_test(load_settings(ENV_FILE), send_test_to))
     else:
@@ -143,6 +152,12 @@ async def _examine(settings: Settings) -> list[Trial]:
             for organization in settings.organizations
             for trial in await examine(services.azure_devops, organization)
         ]
+        if services.has_storage:
+            trials += await examine_storage(services.store, services.queues)
+        channels = {"email": services.email, "teams": services.teams}
+        trials += await examine_channels(
+            {name: channel for name, channel in channels.items() if channel}
+        )
         return trials + await examine_rotation(services.vault, services.sign_in)
 
 
@@ -165,6 +180,6 @@ def _trial_table(trials: list[Trial]) -> Table:
     colours = {Verdict.OK: "green", Verdict.REFUSED: "red", Verdict.UNKNOWN: "yellow"}
     for trial in trials:
         result = f"[{colours[trial.verdict]}]{trial.verdict}[/]"
-        needed = "yes" if trial.needed else "no, to rotate"
+        needed = "yes" if trial.needed else f"no, to {trial.serves}"
         table.add_row(escape(trial.organization), trial.permission, needed, result)
     return table

@@ -183,6 +183,16 @@ def show_error(error: PatWardenError) -> None:
         _line(error.remedy)
 
 
+def show_beside(text: str) -> None:
+    """Print what belongs to an error."""
+    _line(text)
+
+
+def say(sentence: str) -> None:
+    """Print what was done."""
+    _out(sentence)
+
+
 def _line(text: str) -> None:
     ERR.print(escape(text), highlight=False, soft_wrap=True)
 

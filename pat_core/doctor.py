@@ -1,7 +1,8 @@
-"""The flow that tries what a scan and a rotation need, and says what to do about a refusal."""
+"""The flow that tries what the service needs, and says what to do about a refusal."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,19 +16,33 @@ from pat_core.errors import (
     AzureDevOpsError,
     ChannelError,
     ChannelMisconfigured,
+    LedgerError,
+    LedgerRefused,
+    LedgerTooNew,
+    LedgerUnavailable,
     NotPermitted,
     NotSignedIn,
     OrganizationNotFound,
     PatWardenError,
+    QueueRefused,
+    QueueUnavailable,
     VaultError,
     VaultRefused,
 )
+from pat_core.messages import ORGANIZATIONS, USERS
 from pat_core.model import Organization, Owner, Token, TokenReading, UserPage
-from pat_core.ports import AzureDevOps, Channel, Vault
+from pat_core.ports import AzureDevOps, Channel, Queues, Store, Vault
 from pat_core.records import as_notice
 from pat_core.routes import ROUTED
+from pat_core.rows import OWNERS
 
 _TRIED_NAME: Final = "pat-warden-doctor"
+_WAIT: Final = 20.0
+_FIND_STORAGE: Final = (
+    "Check the name of the storage account, and whether its network lets you in from here."
+)
+_QUEUES: Final = (ORGANIZATIONS, USERS)
+_SEND_ONE: Final = "python -m pat_core doctor --send-test ADDRESS"
 
 
 class Verdict(StrEnum):
@@ -40,9 +55,9 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One permission that was tried in an organization, or a channel that was.
+    """One permission that was tried in an organization, or in a service beside it.
 
-    A scan needs those that are `needed`.
+    What is not `needed` to scan and to tell owners serves something else, named by `serves`.
     """
 
     organization: str
@@ -51,6 +66,7 @@ class Trial:
     detail: str = ""
     needed: bool = True
     error: PatWardenError | None = None
+    serves: str = "rotate"
 
 
 class Patient(AzureDevOps, Protocol):
@@ -76,6 +92,17 @@ class Provable(Protocol):
 
     async def prove(self) -> None:
         """Prove this application to Entra. Raises AzureDevOpsError."""
+        ...
+
+
+class Reachable(Protocol):
+    """A channel that can perhaps be asked something without having it send."""
+
+    async def reach(self) -> bool:
+        """True where its provider lets us in, false where only sending can tell.
+
+        Raises ChannelError.
+        """
         ...
 
 
@@ -121,6 +148,22 @@ async def examine_rotation(vault: Vault | None, sign_in: Provable | None) -> lis
     return trials
 
 
+async def examine_storage(store: Store, queues: Queues) -> list[Trial]:
+    """A trial for the ledger and one for each queue; nothing is written."""
+    place = Organization("Storage")
+    asked: dict[str, Awaitable[object]] = {
+        "read the ledger": store.row(OWNERS, _TRIED_NAME, _TRIED_NAME)
+    }
+    asked |= {f"see the queue {each}": queues.waiting(each) for each in _QUEUES}
+    trials = (_try(place, what, _in_time(call)) for what, call in asked.items())
+    return list(await asyncio.gather(*trials))
+
+
+async def examine_channels(channels: Mapping[str, Reachable]) -> list[Trial]:
+    """A trial for each channel that is set up; nothing is sent."""
+    return [await _reach(name, channel) for name, channel in channels.items()]
+
+
 async def send_test(
     channels: Mapping[str, Channel], address: str, now: datetime, webhooks: Sequence[str] = ()
 ) -> list[Trial]:
@@ -137,6 +180,31 @@ async def send_test(
             sending = channel.send(digest, operation_id=str(uuid4()), claimed_at=now)
             trials.append(await _try(Organization(name), f"send to {recipient}", sending))
     return trials
+
+
+async def _in_time(call: Awaitable[object]) -> None:
+    """What storage answers. Raises LedgerUnavailable where it takes longer than one waits.
+
+    Its SDK tries for minutes, which is right for a scan and not for who sits and looks.
+    """
+    try:
+        await asyncio.wait_for(call, _WAIT)
+    except TimeoutError:
+        cause = f"Storage gave no answer within {_WAIT:.0f} seconds."
+        raise LedgerUnavailable(cause, remedy=_FIND_STORAGE) from None
+
+
+async def _reach(name: str, channel: Reachable) -> Trial:
+    what = "reach the channel"
+    try:
+        reached = await channel.reach()
+    except ChannelError as error:
+        return _refused(Organization(name), what, error, needed=True)
+    if reached:
+        detail = f"Whether it also sends shows only a test: {_SEND_ONE}"
+        return Trial(name, what, Verdict.OK, detail)
+    detail = f"It is set up, but only a test shows whether it sends: {_SEND_ONE}"
+    return Trial(name, what, Verdict.UNKNOWN, detail, needed=False, serves="tell owners")
 
 
 async def _list_users(patient: Patient, organization: Organization) -> tuple[Trial, Owner | None]:
@@ -156,7 +224,13 @@ async def _try(
 ) -> Trial:
     try:
         await call
-    except (AzureDevOpsError, ChannelError, VaultError) as error:
+    except (
+        AzureDevOpsError,
+        ChannelError,
+        LedgerError,
+        QueueUnavailable,
+        VaultError,
+    ) as error:
         return _refused(organization, permission, error, needed=needed)
     return Trial(organization.name, permission, Verdict.OK, needed=needed)
 
@@ -175,7 +249,10 @@ def _refused(
         | OrganizationNotFound
         | ChannelMisconfigured
         | AddressRefused
-        | VaultRefused,
+        | VaultRefused
+        | LedgerRefused
+        | LedgerTooNew
+        | QueueRefused,
     )
     verdict = Verdict.REFUSED if final else Verdict.UNKNOWN
     return Trial(organization.name, permission, verdict, str(error), needed, error)

@@ -7,6 +7,7 @@ PatWardenError
 │   ├── NotPermitted         signed in, but not allowed to make this call
 │   ├── OrganizationNotFound no such organization
 │   ├── OwnerGone            no such user: the owner left the organization
+│   ├── IdentityNotFound     no such service identity, or it is not known yet
 │   ├── Throttled            asked to wait, more often than we are willing to
 │   ├── Unavailable          broken connection or server fault, more often than we are willing to
 │   ├── RequestRefused       the request itself was refused
@@ -16,10 +17,12 @@ PatWardenError
 ├── ActionRefused            what an owner asked for cannot be done to this token now
 ├── BadMessage              a message on a queue that is none of ours
 ├── QueueUnavailable        a queue cannot be written or read
+│   └── QueueRefused         this identity may not
 ├── LedgerError
 │   ├── Conflict             somebody else changed the row first
 │   ├── LedgerTooNew         written by a newer version
 │   └── LedgerUnavailable    cannot be read or written
+│       └── LedgerRefused    this identity may not
 ├── VaultError               a secret could not be kept or looked up in Key Vault
 │   ├── VaultRefused         its name holds somebody else's secret, or this identity may not
 │   └── VaultUnavailable     no answer; later it may work
@@ -98,6 +101,13 @@ class OwnerGone(AzureDevOpsError):
     """The user has left the organization."""
 
 
+class IdentityNotFound(AzureDevOpsError):
+    """Azure DevOps knows no such service identity: of another tenant, wrong, or too new."""
+
+    permanent = False
+    exit_status = ExitStatus.WRONG_SETTINGS
+
+
 class Throttled(AzureDevOpsError):
     """Azure DevOps asked to wait longer than we are willing to; in `seconds` it may work."""
 
@@ -150,6 +160,10 @@ class QueueUnavailable(PatWardenError):
     permanent = False
 
 
+class QueueRefused(QueueUnavailable):
+    """This identity may not use the queue; once it is given the role, trying again helps."""
+
+
 class LedgerError(PatWardenError):
     """The ledger could not do what was asked."""
 
@@ -170,6 +184,10 @@ class LedgerUnavailable(LedgerError):
     """The ledger cannot be read or written now; nothing was changed."""
 
     permanent = False
+
+
+class LedgerRefused(LedgerUnavailable):
+    """This identity may not use the ledger; once it is given the role, trying again helps."""
 
 
 class VaultError(PatWardenError):

@@ -7,14 +7,20 @@ from contextlib import contextmanager
 from math import ceil
 from typing import Final
 
-from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import (
+    AzureError,
+    ClientAuthenticationError,
+    ResourceExistsError,
+    ResourceNotFoundError,
+)
 from azure.storage.queue.aio import QueueServiceClient
 
-from pat_core.errors import QueueUnavailable
+from pat_core.errors import QueueRefused, QueueUnavailable
 from pat_core.ports import Waiting
 
 _MOST_PEEKED: Final = 32
 _LONGEST_DELAY: Final = 7 * 24 * 3600
+_REFUSED: Final = (401, 403)
 
 
 class StorageQueues:
@@ -65,8 +71,15 @@ def _explained(queue: str) -> Iterator[None]:
         yield
     except AzureError as fault:
         reason = str(fault.message).splitlines()[0].rstrip(".")
-        raise QueueUnavailable(
+        raise _kind(fault)(
             f"The queue {queue} cannot be used: {reason}.",
             remedy="Check the storage account and that this identity is Storage Queue Data "
             "Contributor there.",
         ) from None
+
+
+def _kind(fault: AzureError) -> type[QueueUnavailable]:
+    refused = isinstance(fault, ClientAuthenticationError) or (
+        getattr(fault, "status_code", None) in _REFUSED
+    )
+    return QueueRefused if refused else QueueUnavailable

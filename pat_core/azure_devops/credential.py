@@ -43,9 +43,9 @@ class PatCredential:
     """A PAT, sent as the password of HTTP Basic."""
 
     is_pat = True
-    remedies = FOR_PAT
 
-    def __init__(self, token: SecretStr) -> None:
+    def __init__(self, token: SecretStr, remedies: Remedies = FOR_PAT) -> None:
+        self.remedies = remedies
         self._token = token
 
     async def authorization(self) -> str:
@@ -57,9 +57,9 @@ class BearerCredential:
     """A bearer token that an owner brought along: used as it is, kept nowhere else."""
 
     is_pat = False
-    remedies = FOR_OWNER
 
-    def __init__(self, token: SecretStr) -> None:
+    def __init__(self, token: SecretStr, remedies: Remedies = FOR_OWNER) -> None:
+        self.remedies = remedies
         self._token = token
 
     async def authorization(self) -> str:

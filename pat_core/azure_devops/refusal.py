@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from pat_core.azure_devops.lifecycle import EXTEND, READ_CALLER, READ_MY_TOKEN, REVOKE
+from pat_core.azure_devops.members import ADD_MEMBER, LIST_GROUPS, LOOK_UP_MEMBER
 from pat_core.azure_devops.remedies import (
     FOR_OWNER,
     IN_DOUBT,
@@ -32,6 +33,7 @@ from pat_core.azure_devops.wire import (
 from pat_core.errors import (
     AzureDevOpsError,
     BrokenReply,
+    IdentityNotFound,
     NotPermitted,
     NotSignedIn,
     OrganizationNotFound,
@@ -49,6 +51,8 @@ _NO_LIFECYCLE: Final = (
     "Azure DevOps Server lets nobody manage tokens over HTTP: use its own page of tokens."
 )
 _OF_ONE_TOKEN: Final = (READ_MY_TOKEN, EXTEND, REVOKE)
+_OF_A_MEMBER: Final = (LOOK_UP_MEMBER, ADD_MEMBER)
+_OF_THE_ORGANIZATION: Final = (LIST_USERS, LIST_GROUPS)
 _OF_A_SCAN: Final = (LIST_USERS, READ_TOKENS, READ_MEMBERSHIP)
 
 
@@ -134,12 +138,17 @@ def _missing(request: Request, reply: Reply) -> AzureDevOpsError:
     name = request.organization.name
     if request.call in (READ_TOKENS, READ_MEMBERSHIP):
         return OwnerGone(f"{name}: no such user; the owner left the organization.")
+    if request.call in _OF_A_MEMBER:
+        return IdentityNotFound(
+            f"{name}: the identity, or the group that it is to join, is not found.",
+            remedy="Run the same command again in a few minutes.",
+        )
     if request.call in _OF_ONE_TOKEN and not _is_page(reply):
         return TokenNotFound(
             f"{name}: you have no such token.", remedy="Look for it in your list of tokens."
         )
     of_hosted = request.call.entra_only or request.call is READ_CALLER
-    if request.call is LIST_USERS or (of_hosted and request.organization.is_hosted):
+    if request.call in _OF_THE_ORGANIZATION or (of_hosted and request.organization.is_hosted):
         return OrganizationNotFound(
             f"{name}: no such organization.",
             remedy="Check the name as it stands in https://dev.azure.com/NAME.",

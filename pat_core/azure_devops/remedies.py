@@ -49,6 +49,23 @@ FOR_OWNER: Final = Remedies(
     none_found="Sign in with `az login` as the owner of the tokens, or set PAT_BEARER_TOKEN to "
     "that user's Entra token for Azure DevOps.",
 )
+_BY_SIGN_IN: Final = (
+    "sign in with `az login` as a user in the group Project Collection Administrators of "
+    "{organization}"
+)
+FOR_ENROLMENT: Final = Remedies(
+    sign_in="Use the tenant that {organization} is connected to, and " + _BY_SIGN_IN + ".",
+    permission="To add an identity, " + _BY_SIGN_IN + ".",
+    none_found="Sign in with `az login` as a Project Collection Administrator of the organization, "
+    "or set PAT_ADMIN_TOKEN to a personal access token of one with the scopes Member Entitlement "
+    "Management (read & write) and Graph (read & manage).",
+)
+FOR_ENROLMENT_BY_PAT: Final = Remedies(
+    sign_in="The PAT in PAT_ADMIN_TOKEN is wrong, has expired, is for another organization, or "
+    "lacks the scope {scope}. Make another, or unset it and " + _BY_SIGN_IN + ".",
+    permission="The PAT in PAT_ADMIN_TOKEN needs the scope {scope}, and its owner must be in the "
+    "group Project Collection Administrators. Make another, or unset it and " + _BY_SIGN_IN + ".",
+)
 SCAN_LATER: Final = "Run the scan again later."
 SCAN_UNREACHED: Final = "Check the network and the address, then run the scan again."
 LATER: Final = "Try again in a few minutes."

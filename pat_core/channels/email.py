@@ -81,8 +81,13 @@ class EmailChannel:
             reply.raise_for_status()
             status = reply.json().get("status")
         except (AzureError, ValueError, AttributeError) as fault:
-            raise _meaning(fault) from None
+            raise _meaning(fault, "The mail service could not be asked") from None
         return Outcome.REFUSED if status in ("Failed", "Canceled") else Outcome.ACCEPTED
+
+    async def reach(self) -> bool:
+        """True where the service lets us in: asked for what nobody sent. Raises ChannelError."""
+        await self.outcome(str(uuid4()))
+        return True
 
     async def _post(self, message: dict[str, Any], operation_id: str, claimed_at: datetime) -> None:
         # The service takes a repeat within 5 minutes for what it is by these, later by the id.
@@ -124,11 +129,11 @@ class EmailChannel:
         return message
 
 
-def _meaning(fault: Exception) -> ChannelError:
+def _meaning(fault: Exception, failed: str = "The mail could not be handed over") -> ChannelError:
     """Which error a failed call means; it holds nothing of the message."""
     status = getattr(fault, "status_code", None)
     said = f"the mail service answered {status}{_code(fault)}" if status else "it gave no answer"
-    cause = f"The mail could not be handed over: {said}."
+    cause = f"{failed}: {said}."
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return ChannelBusy(cause, seconds=_wait(fault))
     if status == HTTPStatus.BAD_REQUEST and any(each in said for each in _ABOUT_THE_ADDRESS):

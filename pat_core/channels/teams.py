@@ -71,6 +71,10 @@ class TeamsChannel:
         del operation_id
         return Outcome.UNKNOWN
 
+    async def reach(self) -> bool:
+        """False: a webhook knows no question, so only a card can tell."""
+        return False
+
     async def _post(self, message: dict[str, Any], webhook: SecretStr | None) -> None:
         if webhook is None:
             raise AddressRefused(_NO_WEBHOOK, remedy=_NAME_ONE)

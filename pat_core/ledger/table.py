@@ -9,7 +9,12 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from azure.core import MatchConditions
-from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
+from azure.core.exceptions import (
+    AzureError,
+    ClientAuthenticationError,
+    HttpResponseError,
+    ResourceNotFoundError,
+)
 from azure.data.tables import (
     EdmType,
     EntityProperty,
@@ -19,13 +24,14 @@ from azure.data.tables import (
 )
 from azure.data.tables.aio import TableClient, TableServiceClient
 
-from pat_core.errors import Conflict, LedgerUnavailable
+from pat_core.errors import Conflict, LedgerRefused, LedgerUnavailable
 from pat_core.rows import Change, Row, Value, Verb, check_transaction
 
 _FORBIDDEN: Final = re.compile(r"[/\\#?%!\x00-\x1f\x7f-\x9f]")
 _ESCAPED: Final = re.compile(r"!([0-9a-f]{2})")
 _KEYS: Final = ("PartitionKey", "RowKey")
 _CONFLICTS: Final = (404, 409, 412)
+_REFUSED: Final = (401, 403)
 _Operation = tuple[TransactionOperation, dict[str, Any], dict[str, Any]]
 
 
@@ -152,7 +158,11 @@ def _explained(table: str) -> Iterator[None]:
 
 def _unavailable(table: str, fault: AzureError) -> LedgerUnavailable:
     reason = str(fault.message).splitlines()[0].rstrip(".")
-    return LedgerUnavailable(
+    refused = isinstance(fault, ClientAuthenticationError) or (
+        getattr(fault, "status_code", None) in _REFUSED
+    )
+    kind = LedgerRefused if refused else LedgerUnavailable
+    return kind(
         f"The ledger's table {table} cannot be used: {reason}.",
         remedy="Check the storage account and that this identity is Storage Table Data Contributor "
         "there.",

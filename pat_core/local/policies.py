@@ -25,6 +25,9 @@ class Policies:
 
     A token lives `max_days` at most (0: a year); what asks for more is refused, or shortened
     without a word where `shortens`. A revocation by the service acts after `revocation_delay`.
+
+    Service identities in `strangers`, by object id, are of another tenant. A new one is found
+    `entra_delay` after it was first asked for, and is listed `graph_delay` after it was added.
     """
 
     max_days: int = 0
@@ -32,6 +35,11 @@ class Policies:
     blocks_full_scope: bool = False
     blocks_creation: bool = False
     service_may_revoke: bool = True
+    may_invite: bool = True
+    may_add_members: bool = True
+    strangers: frozenset[str] = frozenset()
+    entra_delay: timedelta = timedelta()
+    graph_delay: timedelta = timedelta()
     revocation_delay: timedelta = timedelta()
 
     def check_creation(self) -> None:

@@ -24,6 +24,7 @@ from pat_core.local.calls import (
 )
 from pat_core.local.changes import Changes
 from pat_core.local.lifecycle import Lifecycle
+from pat_core.local.members import Members
 from pat_core.local.policies import Policies
 from pat_core.local.shapes import (
     ZERO_GUID,
@@ -74,6 +75,7 @@ class Simulator:
         self.changes = changes or Changes(world, lambda: world.born)
         self.policies = policies or Policies()
         self.lifecycle = Lifecycle(self.changes, self.policies)
+        self.members = Members(world.organization, self.changes.now, self.policies)
         self.calls = 0
         self._secret = secret
         self._throttle_every = throttle_every
@@ -137,6 +139,8 @@ class Simulator:
 
     def membership(self, call: Call) -> Response:
         """Whether a user is an active member. Graph MembershipStates_Get."""
+        if self.members.knows(call.request.path_params["descriptor"]):
+            return JSONResponse({"active": True})
         person = self._person(call)
         if person is None:
             return error(404, "The subject cannot be found.")
@@ -185,12 +189,16 @@ def simulator_routes(simulator: Simulator) -> list[Route]:
 
         return Route("/{organization}/_apis/" + path, endpoint, methods=methods or ["GET"])
 
-    every = ("GET", "POST", "PUT", "DELETE")
+    every, members = ("GET", "POST", "PUT", "DELETE"), simulator.members
     return [
         route("graph/users", simulator.users),
         route("tokenadmin/personalaccesstokens/{descriptor}", simulator.tokens),
         route("tokenadmin/revocations", simulator.revoke, "POST"),
         route("graph/membershipstates/{descriptor}", simulator.membership),
+        route("graph/groups", members.groups),
+        route("graph/serviceprincipals", members.identities),
+        route("graph/memberships/{member}/{group}", members.membership, "HEAD", "PUT"),
+        route("serviceprincipalentitlements", members.add, "POST"),
         route("tokens/pats", simulator.lifecycle.answer, *every, for_all=True),
         route("connectionData", simulator.connection, for_all=True),
     ]

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import anyio
 import pytest
 from azure.storage.queue.aio import QueueServiceClient
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
-from pat_core.errors import QueueUnavailable
+from pat_core.errors import QueueRefused, QueueUnavailable
 from pat_core.local.azurite import AzuriteQueues
 from pat_core.local.host import Source
 from pat_core.local.memory_queues import MOST_DEQUEUED, MemoryQueues, Taken
+from pat_core.local.serving import serving
 from pat_core.messages import LARGEST, POISON, USERS, ListedUser, ScanOrder
 from pat_core.ports import Waiting
 from pat_core.queues import StorageQueues
 from tests.builders import HOSTILE_NAMES
 
 pytestmark = pytest.mark.anyio
+NO_ROLE = "AuthorizationPermissionMismatch"
 
 
 @pytest.fixture(params=["memory", "storage"])
@@ -107,6 +114,22 @@ class TestWaiting:
 class TestUnavailable:
     async def test_storage_that_refuses_says_what_to_check(self, connection_string: str) -> None:
         wrong = connection_string.replace("AccountKey=Eby8", "AccountKey=AAAA")
+        silent = re.sub(r"127.0.0.1:\d+", "127.0.0.1:1", connection_string)
         async with QueueServiceClient.from_connection_string(wrong, retry_total=0) as service:
-            with pytest.raises(QueueUnavailable, match=f"{USERS} cannot be used.*Contributor"):
+            with pytest.raises(QueueRefused, match=f"{USERS} cannot be used.*Contributor"):
                 await StorageQueues(service).send(USERS, "x")
+        async with QueueServiceClient.from_connection_string(silent, retry_total=0) as service:
+            with pytest.raises(QueueUnavailable, match="cannot be used") as raised:
+                await StorageQueues(service).waiting(USERS)
+        assert raised.type is QueueUnavailable
+
+    async def test_an_identity_without_the_role_is_refused(self, connection_string: str) -> None:
+        async def refuse(_: Request) -> Response:
+            return Response(status_code=403, headers={"x-ms-error-code": NO_ROLE})
+
+        app = Starlette(routes=[Route("/{path:path}", refuse, methods=["GET", "HEAD"])])
+        async with serving(app) as address:
+            there = re.sub(r"http://127.0.0.1:\d+", address, connection_string)
+            async with QueueServiceClient.from_connection_string(there, retry_total=0) as service:
+                with pytest.raises(QueueRefused):
+                    await StorageQueues(service).waiting(USERS)

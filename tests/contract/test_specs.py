@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from jsonschema import Draft4Validator
 
-from pat_core.azure_devops import lifecycle, wire
+from pat_core.azure_devops import lifecycle, members, wire
 from pat_core.azure_devops.replies import read_my_tokens, read_tokens, read_users
 from pat_core.azure_devops.results import check, read_issued, read_token
 from pat_core.azure_devops.token_errors import WORDS
@@ -46,10 +46,22 @@ def operation_of(name: str, request_: wire.Request, path: str) -> dict[str, Any]
     return operation
 
 
+def inherited(definition: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    """The properties of a definition and of those that it is made of."""
+    found: dict[str, Any] = dict(definition.get("properties", {}))
+    for base in definition.get("allOf", []):
+        if "$ref" in base:
+            found |= inherited(definitions[base["$ref"].rpartition("/")[2]], definitions)
+    return found
+
+
 def schema(name: str, definition: dict[str, Any]) -> Draft4Validator:
     """What the contract says of a body; a field that it does not name is a fault too."""
     definitions = spec(name)["definitions"]
     for each in definitions.values():
+        # What a definition inherits is named elsewhere, so it takes that in.
+        each["properties"] = inherited(each, definitions)
+        each.pop("allOf", None)
         each["additionalProperties"] = False
     return Draft4Validator(
         definition | {"definitions": definitions}, format_checker=Draft4Validator.FORMAT_CHECKER
@@ -64,6 +76,12 @@ CREATE = lifecycle.create_token(CONTOSO, NewToken("new_token", "app_token", UNTI
 EXTEND = lifecycle.extend_token(CONTOSO, TOKEN, UNTIL)
 REVOKE = lifecycle.revoke_token(CONTOSO, ID)
 REVOKE_TOKENS = lifecycle.revoke_tokens(CONTOSO, [ID, ID])
+
+MEMBER, GROUP, IDENTITY = "aadsp.bWU", "vssgp.cGNh", "92e26ce8-8e7c-4555-bdab-813b34b8e53a"
+MEMBERSHIPS = "/{organization}/_apis/graph/memberships/{subjectDescriptor}/{containerDescriptor}"
+ENTITLEMENTS = "/{organization}/_apis/serviceprincipalentitlements"
+ENTITLEMENT = "POST__memberEntitlementManagement_ServicePrincipalEntitlement.json"
+ADD_IDENTITY = members.add_identity(CONTOSO, IDENTITY)
 
 CALLS = [
     ("graph.json", wire.list_users(CONTOSO, "a+b"), "/{organization}/_apis/graph/users"),
@@ -83,6 +101,15 @@ CALLS = [
     ("tokens.json", EXTEND, PATS),
     ("tokens.json", REVOKE, PATS),
     ("tokenAdmin.json", REVOKE_TOKENS, "/{organization}/_apis/tokenadmin/revocations"),
+    ("graph.json", members.list_groups(CONTOSO, "a+b"), "/{organization}/_apis/graph/groups"),
+    (
+        "graph.json",
+        members.list_identities(CONTOSO, "a+b"),
+        "/{organization}/_apis/graph/serviceprincipals",
+    ),
+    ("graph.json", members.look_up_member(CONTOSO, MEMBER, GROUP), MEMBERSHIPS),
+    ("graph.json", members.add_member(CONTOSO, MEMBER, GROUP), MEMBERSHIPS),
+    ("memberEntitlementManagement.json", ADD_IDENTITY, ENTITLEMENTS),
 ]
 
 
@@ -131,6 +158,11 @@ class TestRequests:
     ) -> None:
         shown = json.loads((SPECS / "examples" / sample).read_text(encoding="utf-8"))
         assert json.loads(request_.body) | differs == shown["parameters"]["body"]
+
+    def test_an_entitlement_asks_as_microsofts_example_does(self) -> None:
+        shown = json.loads((SPECS / "examples" / ENTITLEMENT).read_text(encoding="utf-8"))
+        asked = json.loads(ADD_IDENTITY.body)
+        assert asked["servicePrincipal"] == shown["parameters"]["body"]["servicePrincipal"]
 
     def test_an_administrators_body_is_microsofts_example(self) -> None:
         path = SPECS / "examples" / "RevokeAuthorizations.json"
@@ -193,6 +225,10 @@ class TestSampleReplies:
         for item in json.loads(example(sample).body)[items]:
             given = {key: value for key, value in item.items() if value is not None}
             assert not list(validator.iter_errors(given))
+
+    def test_an_entitlements_example_is_read(self) -> None:
+        found = members.read_added(CONTOSO, IDENTITY, example(ENTITLEMENT))
+        assert found == "aadsp.YjM0Y2RiZmQtMWYyZC03MGM2LWIwNGEtOGE5OWQzMDFhNmNk"
 
     def test_tokenadmins_example_is_read(self) -> None:
         reading, after = read_tokens(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 from azure.data.tables.aio import TableServiceClient
 
-from pat_core.errors import Conflict, LedgerTooNew, LedgerUnavailable
+from pat_core.errors import Conflict, LedgerRefused, LedgerTooNew, LedgerUnavailable
 from pat_core.ledger.sqlite import SqliteStore
 from pat_core.ledger.table import TableStore
 from pat_core.ports import Store
@@ -203,3 +204,20 @@ class TestSqlite:
         await store.write("owners", [insert("m")])
         assert [row.key for row in await read(store)] == ["k", "m"]
         store.close()
+
+
+class TestTableUnavailable:
+    # The SDK looks at its errors in a way that Python is about to give up.
+    @pytest.mark.filterwarnings("ignore:Testing an element's truth:DeprecationWarning")
+    async def test_storage_that_refuses_is_told_from_one_that_is_silent(
+        self, connection_string: str
+    ) -> None:
+        wrong = connection_string.replace("AccountKey=Eby8", "AccountKey=AAAA")
+        silent = re.sub(r"127.0.0.1:\d+", "127.0.0.1:1", connection_string)
+        kinds = []
+        for given in (wrong, silent):
+            async with TableServiceClient.from_connection_string(given, retry_total=0) as service:
+                with pytest.raises(LedgerUnavailable, match=r"owners cannot.*Contributor") as found:
+                    await TableStore(service).row("owners", "p", "k")
+            kinds.append(found.type)
+        assert kinds == [LedgerRefused, LedgerUnavailable]

@@ -44,7 +44,7 @@ class Desk:
         environment = self.environment | settings
         done = await anyio.run_process(command, cwd=self.folder, env=environment, check=False)
         text = [(part or b"").decode() for part in (done.stdout, done.stderr)]
-        assert "Traceback" not in text[0] + text[1]
+        assert "Traceback" not in text[0] + text[1], text[1][-2500:]
         return subprocess.CompletedProcess(command, done.returncode, *text)
 
     def mails(self) -> list[dict[str, Any]]:
@@ -314,6 +314,54 @@ class TestDoctor:
         done = await desk.run("doctor", **contoso)
         assert done.returncode == 3
         assert "needs the scope vso.tokenadministration" in done.stdout
+
+    async def test_it_tries_the_storage_and_the_channels_that_are_set_up(
+        self, desk: Desk, contoso: dict[str, str], connection_string: str
+    ) -> None:
+        given = contoso | {
+            "PAT_STORAGE_CONNECTION_STRING": connection_string,
+            "PAT_TEAMS_WEBHOOK_URL": "http://127.0.0.1:9/hook?sig=s3cret",
+        }
+        done = await desk.run("doctor", **given)
+        assert done.returncode == 0, done.stdout + done.stderr
+        rows = table_rows(done.stdout)
+        assert rows["Storage", "read the ledger"] == ("yes", "ok")
+        assert rows["Storage", "see the queue pat-users"] == ("yes", "ok")
+        assert rows["teams", "reach the channel"] == ("no, to tell owners", "unknown")
+        assert ("email", "reach the channel") not in rows
+        assert "doctor --send-test ADDRESS" in done.stdout
+        assert "s3cret" not in done.stdout + done.stderr
+
+    async def test_what_storage_and_mail_refuse_has_its_remedy(
+        self, desk: Desk, contoso: dict[str, str], connection_string: str
+    ) -> None:
+        wrong = connection_string.replace("AccountKey=Eby8", "AccountKey=AAAA")
+        given = contoso | {
+            "PAT_STORAGE_CONNECTION_STRING": wrong,
+            "PAT_EMAIL_SENDER": "pats@contoso.example",
+            # The SDK for tables looks at its errors in a way that Python is about to give up.
+            "PYTHONWARNINGS": "error,ignore:Testing an element's truth:DeprecationWarning",
+            "PAT_EMAIL_CONNECTION_STRING": "endpoint=https://127.0.0.1:9/;accesskey=aHVzaA==",
+        }
+        done = await desk.run("doctor", **given)
+        assert done.returncode == 1
+        rows = table_rows(done.stdout)
+        assert rows["Storage", "read the ledger"] == ("yes", "refused")
+        assert rows["Storage", "see the queue pat-organizations"] == ("yes", "refused")
+        assert rows["email", "reach the channel"] == ("yes", "unknown")
+        assert "this identity is Storage Table Data Contributor there." in done.stdout
+        assert "this identity is Storage Queue Data Contributor there." in done.stdout
+        assert "The mail service could not be asked: it gave no answer." in done.stdout
+
+
+def table_rows(text: str) -> dict[tuple[str, str], tuple[str, str]]:
+    """What doctor's table says: needed and result, by where and what."""
+    cells = (
+        [cell.strip() for cell in line.strip("│").split("│")]
+        for line in text.splitlines()
+        if line.startswith("│")
+    )
+    return {(where, what): (needed, result) for where, what, needed, result in cells}
 
 
 class TestServe:

@@ -1,22 +1,42 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from uuid import UUID
 
 import pytest
 
-from pat_core.doctor import Verdict, examine, examine_rotation
+from pat_core import doctor
+from pat_core.doctor import (
+    Verdict,
+    examine,
+    examine_channels,
+    examine_rotation,
+    examine_storage,
+)
 from pat_core.errors import (
     AzureDevOpsError,
+    ChannelError,
+    ChannelMisconfigured,
+    LedgerError,
+    LedgerRefused,
+    LedgerUnavailable,
     NotPermitted,
     NotSignedIn,
+    QueueRefused,
+    QueueUnavailable,
     Unavailable,
     VaultError,
     VaultRefused,
     VaultUnavailable,
 )
+from pat_core.ledger.sqlite import SqliteStore
+from pat_core.local.memory_queues import MemoryQueues
 from pat_core.model import IssuedToken, Organization, Owner, TokenReading, VaultSecret
+from pat_core.ports import Waiting
+from pat_core.rows import Row
 from tests.fakes import FakeAzureDevOps
 
 pytestmark = pytest.mark.anyio
@@ -139,3 +159,102 @@ class TestExamineRotation:
     ) -> None:
         tried = await examine_rotation(FakeVault(vault), FakeSignIn(entra))
         assert {each.verdict for each in tried} == {verdict}
+
+
+class ClosedStore(SqliteStore):
+    fails: LedgerError
+
+    async def row(self, table: str, partition: str, key: str) -> Row | None:
+        raise self.fails
+
+
+class ClosedQueues(MemoryQueues):
+    fails: QueueUnavailable
+
+    async def waiting(self, queue: str) -> Waiting:
+        raise self.fails
+
+
+class SilentQueues(MemoryQueues):
+    async def waiting(self, queue: str) -> Waiting:
+        await asyncio.sleep(60)
+        return await super().waiting(queue)
+
+
+@dataclass
+class FakeReach:
+    answer: bool | ChannelError
+
+    async def reach(self) -> bool:
+        if isinstance(self.answer, ChannelError):
+            raise self.answer
+        return self.answer
+
+
+class TestExamineStorage:
+    async def test_the_ledger_and_each_queue_are_read(self, tmp_path: Path) -> None:
+        store = SqliteStore(tmp_path / "ledger.sqlite")
+        trials = await examine_storage(store, MemoryQueues())
+        store.close()
+        assert [(each.permission, each.verdict, each.needed) for each in trials] == [
+            ("read the ledger", Verdict.OK, True),
+            ("see the queue pat-organizations", Verdict.OK, True),
+            ("see the queue pat-users", Verdict.OK, True),
+        ]
+
+    @pytest.mark.parametrize(
+        ("ledger", "queue", "verdict"),
+        [
+            (LedgerRefused("No."), QueueRefused("No."), Verdict.REFUSED),
+            (LedgerUnavailable("No answer."), QueueUnavailable("No answer."), Verdict.UNKNOWN),
+        ],
+    )
+    async def test_what_is_refused_is_told_from_what_gave_no_answer(
+        self, tmp_path: Path, ledger: LedgerError, queue: QueueUnavailable, verdict: Verdict
+    ) -> None:
+        store, queues = ClosedStore(tmp_path / "ledger.sqlite"), ClosedQueues()
+        store.fails, queues.fails = ledger, queue
+        trials = await examine_storage(store, queues)
+        store.close()
+        assert [(each.verdict, each.error) for each in trials] == [
+            (verdict, ledger),
+            (verdict, queue),
+            (verdict, queue),
+        ]
+
+    async def test_one_that_is_silent_is_not_awaited_for_long(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(doctor, "_WAIT", 0.3)
+        store, queues = SqliteStore(tmp_path / "ledger.sqlite"), SilentQueues()
+        trials = await examine_storage(store, queues)
+        store.close()
+        assert [each.verdict for each in trials] == [Verdict.OK, Verdict.UNKNOWN, Verdict.UNKNOWN]
+        assert "Check the name of the storage account" in trials[-1].detail
+
+
+class TestExamineChannels:
+    async def test_one_that_cannot_be_asked_is_unknown_and_fails_nothing(self) -> None:
+        (mail, card) = await examine_channels(
+            {"email": FakeReach(answer=True), "teams": FakeReach(answer=False)}
+        )
+        assert (mail.organization, mail.verdict, mail.needed) == ("email", Verdict.OK, True)
+        assert (card.organization, card.verdict, card.needed) == ("teams", Verdict.UNKNOWN, False)
+        assert "doctor --send-test ADDRESS" in mail.detail
+        assert "doctor --send-test ADDRESS" in card.detail
+
+    @pytest.mark.parametrize(
+        ("fault", "verdict"),
+        [
+            (ChannelMisconfigured("No.", remedy="Mend it."), Verdict.REFUSED),
+            (ChannelError("No answer."), Verdict.UNKNOWN),
+        ],
+    )
+    async def test_one_that_lets_nobody_in_says_so(
+        self, fault: ChannelError, verdict: Verdict
+    ) -> None:
+        (trial,) = await examine_channels({"email": FakeReach(fault)})
+        assert (trial.verdict, trial.needed, trial.detail) == (verdict, True, str(fault))
+
+    async def test_none_that_is_set_up_is_no_trial(self) -> None:
+        assert await examine_channels({}) == []

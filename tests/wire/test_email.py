@@ -223,6 +223,27 @@ class TestOutcome:
                 await channel.outcome(OPERATION)
 
 
+class TestReach:
+    async def test_it_is_let_in_and_nothing_is_sent(
+        self, mails: MailService, time: FakeTime
+    ) -> None:
+        async with channel_to(mails, time) as channel:
+            assert await channel.reach()
+        assert mails.posts == 0
+
+    @pytest.mark.parametrize(
+        ("status", "kind"), [(403, ChannelMisconfigured), (429, ChannelBusy), (503, ChannelError)]
+    )
+    async def test_who_is_not_let_in_is_told_why(
+        self, mails: MailService, time: FakeTime, status: int, kind: type[ChannelError]
+    ) -> None:
+        mails.before = lambda _: error(status, "Denied")
+        async with channel_to(mails, time) as channel:
+            with pytest.raises(ChannelError, match=r"could not be asked.*answered") as raised:
+                await channel.reach()
+        assert raised.type is kind
+
+
 class Cut(Response):
     """Begins a reply and ends the connection."""
 
