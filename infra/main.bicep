@@ -485,14 +485,17 @@ output IDENTITY_OBJECT_ID string = identity.outputs.principalId
 @description('Client id of the managed identity.')
 output IDENTITY_CLIENT_ID string = identity.outputs.clientId
 
-@description('The organizations to join, by comma.')
-output ORGANIZATION_NAMES string = join(hostedNames, ',')
+@description('The organizations that the identity is to join, by comma: none where an admin PAT reads them.')
+output ORGANIZATION_NAMES string = usesAdminToken ? '' : join(hostedNames, ',')
 
 @description('Name of the storage account.')
 output STORAGE_ACCOUNT_NAME string = storage.outputs.name
 
 @description('Name of the Key Vault.')
 output KEY_VAULT_NAME string = vault.outputs.name
+
+@description('Where mails are handed over.')
+output EMAIL_ENDPOINT string = email.outputs.endpoint
 
 @description('Name of the email service, which holds the domain.')
 output EMAIL_SERVICE_NAME string = email.outputs.emailServiceName

@@ -16,7 +16,7 @@ if (-not $env:ORGANIZATION_NAMES) {
     if (-not $env:FUNCTION_APP_NAME) {
         Stop-Here 'ORGANIZATION_NAMES is not set. It is an output of the deployment: azd env get-values'
     }
-    Write-Output 'join: no organization on dev.azure.com is named, so there is none to join.'
+    Write-Output 'join: there is no organization on dev.azure.com to join, or an admin PAT reads it.'
     exit 0
 }
 $python = '.venv/Scripts/python.exe', '.venv/bin/python' | Where-Object { Test-Path $_ } | Select-Object -First 1

@@ -14,7 +14,7 @@ stop() {
 [ -n "${ORGANIZATION_NAMES+set}" ] ||
     stop "ORGANIZATION_NAMES is not set. It is an output of the deployment: azd env get-values"
 if [ -z "$ORGANIZATION_NAMES" ]; then
-    echo "join: no organization on dev.azure.com is named, so there is none to join."
+    echo "join: there is no organization on dev.azure.com to join, or an admin PAT reads it."
     exit 0
 fi
 for python in .venv/bin/python .venv/Scripts/python.exe ""; do

@@ -276,7 +276,7 @@ class TestAzd:
             assert used - known <= {"REPORTS_PAUSE", "DELIVERY_REPORTS"}
 
     def test_hooks_are_named_as_azd_names_them(self) -> None:
-        assert self.PROJECT["hooks"].keys() == {"postprovision", "postdeploy"}
+        assert self.PROJECT["hooks"].keys() == {"postprovision", "postdeploy", "predown"}
 
 
 @pytest.mark.skipif(not shutil.which("sh"), reason="there is no sh on this machine")
@@ -347,4 +347,5 @@ def test_each_output_that_the_readme_names_is_one() -> None:
     outputs = set(re.findall(r"^output ([A-Z_]+) ", bicep.text("main.bicep"), re.MULTILINE))
     parameters = (bicep.INFRA / "main.parameters.json").read_text(encoding="utf-8")
     known = set(re.findall(r"\$\{([A-Z_]+)", parameters))
-    assert named - outputs - known <= {"RUN_ID"}
+    # azd says which subscription it chose.
+    assert named - outputs - known <= {"RUN_ID", "AZURE_SUBSCRIPTION_ID"}
