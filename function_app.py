@@ -77,6 +77,7 @@ async def summarize(timer: func.TimerRequest) -> None:
     summary = await services().watch.summarize(services().queues)
     _LOG.info(Event.SUMMARY, extra={"subject": summary.subject, "waiting": summary.waiting})
     await tell(services().ops, summary)
+    await services().trail.purge(each.name for each in services().settings.organizations)
 
 
 @app.route("runs", methods=["POST"], trigger_arg_name="request")

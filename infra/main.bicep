@@ -113,6 +113,11 @@ param dryRun bool = false
 @maxValue(365)
 param escalateDays int = 3
 
+@description('For so many days it is kept who did what to which token.')
+@minValue(1)
+@maxValue(3650)
+param auditDays int = 400
+
 @description('When to scan: second, minute, hour, day, month, weekday, UTC.')
 @minLength(11)
 param scanSchedule string = '0 0 5 * * *'
@@ -410,6 +415,7 @@ module settings 'app/settings.bicep' = {
       PAT_MAX_MAILS_PER_ADDRESS_PER_DAY: string(maxMailsPerAddressPerDay)
       PAT_DRY_RUN: dryRun ? 'true' : 'false'
       PAT_ESCALATE_DAYS: string(escalateDays)
+      PAT_AUDIT_DAYS: string(auditDays)
       PAT_SCAN_SCHEDULE: scanSchedule
       PAT_SEND_SCHEDULE: sendSchedule
       PAT_SUMMARY_SCHEDULE: summarySchedule

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from pat_core.reports import Reports
     from pat_core.runs import Runner
     from pat_core.summarize import Watch
+    from pat_core.trail import Trail
     from pat_core.web.session import Sessions
     from pat_core.web.sign_in import Application, SignIn
 
@@ -290,10 +291,18 @@ class Services:
             OwnerViews(book, settings.windows_days, lifetimes, settings.key_vault_url),
             Rotator(book, self.vault),
             Acts(book, settings.windows_days),
+            self.trail,
             Pages(),
             settings.public_url,
             self.meter,
         )
+
+    @cached_property
+    def trail(self) -> Trail:
+        """What remembers who did what."""
+        from pat_core.trail import Trail
+
+        return Trail(self.store, self.clock, self.settings.audit_days)
 
     @cached_property
     def meter(self) -> Meter:
@@ -308,7 +317,12 @@ class Services:
         from pat_core.finishing import Finisher
 
         return Finisher(
-            self.book, self.azure_devops, self._organizations, self.vault, meter=self.meter
+            self.book,
+            self.azure_devops,
+            self._organizations,
+            self.vault,
+            meter=self.meter,
+            trail=self.trail,
         )
 
     def hands(self, bearer: SecretStr) -> Client:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Protocol
 
+from pat_core.audit import SERVICE, Result
 from pat_core.book import Book, Entry
 from pat_core.errors import AzureDevOpsError, Conflict, PatWardenError, VaultError
 from pat_core.model import Deed, Organization, Owner, Standing, Token
@@ -28,6 +29,7 @@ from pat_core.rotations import (
 )
 from pat_core.rows import OUTBOX, Change, Row, Verb
 from pat_core.signals import ROTATION_COUNT, Event
+from pat_core.trail import Trail
 
 _LOG: Final = logging.getLogger("pat_warden")
 _NEVER_IN_HAND: Final = (
@@ -67,6 +69,7 @@ class Finisher:
     vault: Vault | None = None
     only: Owner | None = None
     meter: Meter = SILENT
+    trail: Trail | None = None
 
     async def finish(self) -> Finished:
         """What became of all rotations that are not over. One that fails never stops the rest.
@@ -195,7 +198,7 @@ class _Visit:
             kept = ended(given_up(self.rotation, _NEW_IS_GONE, self._now), self._now)
             await self._write(kept, lets_expire=False, deed=Deed.GIVEN_UP, detail=_NEW_IS_GONE)
             return
-        await self.finisher.admin.revoke_tokens(self.organization, [self.old.authorization_id])
+        await self._revoke(self.old.authorization_id)
         await self._write(ended(self.rotation, self._now), is_valid=False)
 
     async def _finish(self) -> None:
@@ -209,8 +212,21 @@ class _Visit:
 
     async def _clean_up(self, rotation: Rotation) -> None:
         """Revoke a new token that nobody has."""
-        await self.finisher.admin.revoke_tokens(self.organization, [rotation.new_id])
+        await self._revoke(rotation.new_id)
         await self._write(ended(rotation, self._now))
+
+    async def _revoke(self, authorization_id: str) -> None:
+        """End a token, and put it on record where a trail is kept."""
+        trail = self.finisher.trail
+        service = replace(self.owner, subject_descriptor=SERVICE, display_name="")
+        asked = await trail.asked(service, "revoke", authorization_id) if trail else None
+        result = Result.FAILED
+        try:
+            await self.finisher.admin.revoke_tokens(self.organization, [authorization_id])
+            result = Result.DONE
+        finally:
+            if trail and asked:
+                await trail.ended(asked, result)
 
     async def _write(
         self,

@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode
 from pydantic import SecretStr
 
 from pat_core.acts import Acts
+from pat_core.audit import Result
 from pat_core.errors import (
     ActionRefused,
     NotPermitted,
@@ -28,6 +29,7 @@ from pat_core.posts import Post, as_answer
 from pat_core.problems import problem_of
 from pat_core.rotation import Hands, Rotated, Rotator
 from pat_core.signals import ROTATION_COUNT
+from pat_core.trail import Trail
 from pat_core.views import Problem
 from pat_core.web.http import WebRequest, WebResponse, as_json, to
 from pat_core.web.pages import Pages, Shown
@@ -46,6 +48,15 @@ _TOLD: Final = {
     "restart": "The new token was revoked. You can rotate again.",
     "keep": "The old token lives longer.",
 }
+_REFUSALS: Final = (
+    ActionRefused,
+    NotPermitted,
+    NotSignedIn,
+    TokenNotFound,
+    TokenRefused,
+    ValueError,
+    OverflowError,
+)
 _UNKNOWN: Final = TokenNotFound("There is no such token, or it is not yours.")
 _WRONG_BODY: Final = Problem(
     HTTPStatus.BAD_REQUEST, "The request cannot be read", "A field is missing or wrong."
@@ -77,6 +88,7 @@ class Front:
     views: OwnerViews
     rotator: Rotator
     acts: Acts
+    trail: Trail
     pages: Pages
     public_url: str
     meter: Meter = SILENT
@@ -159,7 +171,7 @@ class Front:
                 request,
             )
             try:
-                done = await self._counted(post, action)
+                done = await self._on_record(post, action)
             except (ValueError, OverflowError):
                 return self._refuse(request, _WRONG_BODY)
             if request.bearer:
@@ -170,18 +182,22 @@ class Front:
 
         return await self._as_caller(request, answer)
 
-    async def _counted(self, post: Post, action: str) -> object:
-        """What came of it. An action that there is not is counted nowhere."""
-        outcome = "failed"
+    async def _on_record(self, post: Post, action: str) -> object:
+        """What came of it, counted and in the audit trail. Raises TokenNotFound for no action."""
+        if action not in _TOLD and action != "rotate":
+            raise _UNKNOWN
+        owner = await post.hands.caller(post.place)
+        asked = await self.trail.asked(owner, action, post.authorization_id)
+        result = Result.FAILED
         try:
             done = await post.do(action)
-            outcome = "done"
-        except (ActionRefused, TokenRefused, TokenNotFound, NotPermitted, NotSignedIn):
-            outcome = "refused"
+            result = Result.DONE
+        except _REFUSALS:
+            result = Result.REFUSED
             raise
         finally:
-            if action in _TOLD or action == "rotate":
-                self.meter.record(ROTATION_COUNT, 1, action=action, outcome=outcome)
+            self.meter.record(ROTATION_COUNT, 1, action=action, outcome=result.value)
+            await self.trail.ended(asked, result)
         return done
 
     async def _as_caller(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import Annotated, Final
 from urllib.parse import quote
 from uuid import UUID
@@ -10,7 +11,9 @@ from uuid import UUID
 import typer
 
 from pat_core import console
+from pat_core import owner_console as shown
 from pat_core.arguments import run_to_end, settings_for
+from pat_core.audit import AuditEntry, audit_json, audit_line
 from pat_core.bootstrap import Services
 from pat_core.errors import (
     ExitStatus,
@@ -60,6 +63,28 @@ def join(
     if not changed:
         console.say("Nothing had to be changed.")
     console.show_next(f"python -m pat_core doctor -o {place.name} tries what scans need.")
+
+
+@app.command()
+def audit(
+    organization: Annotated[str, typer.Option("--organization", "-o", help="The organization.")],
+    days: Annotated[int, typer.Option(help="How many days back.", min=1, max=3650)] = 30,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON each.")] = False,
+) -> None:
+    """Print who did what to which token, out of the service's ledger; the oldest first."""
+    settings = settings_for([organization])
+    entries = run_to_end(_entries(settings, settings.organizations[0], days))
+    for entry in entries:
+        shown.put(audit_json(entry) if as_json else audit_line(entry))
+    if not entries:
+        shown.say(f"Nobody did anything to a token of {organization} in {days} days.")
+
+
+async def _entries(settings: Settings, place: Organization, days: int) -> list[AuditEntry]:
+    async with Services(settings) as services:
+        since = services.clock() - timedelta(days=days)
+        return [entry async for entry in services.trail.entries(place.name, since)]
 
 
 async def _join(settings: Settings, place: Organization, object_id: str, wait: float) -> bool:

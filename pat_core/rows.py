@@ -15,6 +15,8 @@ OUTBOX: Final = "outbox"
 """The table of hints: who is to be looked at, most urgent first."""
 RUNS: Final = "runs"
 """The table of scan runs and their batches."""
+AUDIT: Final = "audit"
+"""The table of what was done to tokens."""
 
 MOST_CHANGES: Final = 100
 """How many changes one transaction of Azure Table Storage takes."""

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from pat_core.address import usable_address
 from pat_core.allowance import Allowance
+from pat_core.audit import AUDIT_DAYS
 from pat_core.errors import SettingsError
 from pat_core.expiry import DEFAULT_WINDOWS_DAYS
 from pat_core.model import Organization
@@ -43,6 +44,7 @@ EXAMPLES: Final = {
     "routes": '[{"owner": "svc-*", "to": ["team@contoso.com"]}]',
     "escalate_days": "3",
     "max_mails_per_address_per_day": "3",
+    "audit_days": "400",
     "scan_schedule": "0 0 5 * * *",
     "send_schedule": "0 */5 * * * *",
     "summary_schedule": "0 0 7 * * *",
@@ -193,6 +195,7 @@ class Settings(BaseSettings):
     email_per_minute: int | None = Field(default=None, ge=1, le=3000)
     email_per_hour: int | None = Field(default=None, ge=1, le=3000)
     max_mails_per_address_per_day: int = Field(default=3, ge=1, le=100)
+    audit_days: int = Field(default=AUDIT_DAYS, ge=1, le=3650)
     teams_webhook_url: Webhook | None = None
     dry_run: bool = False
     routes: Annotated[tuple[Route, ...], NoDecode, BeforeValidator(parse_routes)] = ()

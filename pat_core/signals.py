@@ -127,3 +127,5 @@ class Event(StrEnum):
     ROTATION_FINISHED = "rotation.finished"
     ROTATION_STUCK = "rotation.stuck"
     SUMMARY = "summary"
+    AUDIT_LOST = "audit.lost"
+    """An action ended, and the ledger did not take how: `mark` and `result` say it."""

@@ -12,12 +12,15 @@ from pathlib import Path
 import httpx
 import pytest
 
+from pat_core.audit import SERVICE, AuditEntry, Result
+from pat_core.errors import LedgerUnavailable
 from pat_core.local.policies import Policies
 from pat_core.signals import ROTATION_COUNT
+from pat_core.trail import Trail
 from pat_core.web.http import HEADERS
 from pat_core.web.sign_in import own_path
 from tests.estate import PAGE, House, opened
-from tests.fakes import FakeMeter, FakeTime
+from tests.fakes import NOW, FakeMeter, FakeTime
 
 pytestmark = pytest.mark.anyio
 FORM = {"lifetime_days": "90", "to": "page", "overlap_hours": "24"}
@@ -341,6 +344,63 @@ class TestCrossSite:
         assert house.estate.changes.tokens(person) == before
 
 
+class TestTrail:
+    async def test_who_did_what_is_kept_with_its_result(
+        self, house: House, browser: httpx.AsyncClient
+    ) -> None:
+        person = house.someone()
+        old = house.living(person)[0]
+        path = house.path(old)
+        page = await browser.post(
+            f"{path}/rotate", data=FORM | {"overlap_hours": "0"}, headers=PAGE
+        )
+        await browser.post(f"{path}/extend", data=FORM, headers=PAGE)
+        await browser.post(f"{path}/burn", data=FORM, headers=PAGE)
+        found = [each async for each in house.shared.trail.entries("contoso-demo", NOW)]
+        assert [(each.action, each.result) for each in found] == [
+            ("rotate", Result.ASKED),
+            ("rotate", Result.DONE),
+            ("extend", Result.ASKED),
+            ("extend", Result.REFUSED),
+        ]
+        assert {(each.who, each.authorization_id) for each in found} == {
+            (person.descriptor, old.authorization_id)
+        }
+        assert secret_of(page) not in f"{found}"
+
+    async def test_what_the_service_does_by_itself_is_kept_too(
+        self, house: House, browser: httpx.AsyncClient
+    ) -> None:
+        old = house.living(house.someone())[0]
+        path = house.path(old)
+        await browser.post(f"{path}/rotate", data=FORM, headers=PAGE)
+        await browser.post(f"{path}/stored", headers=PAGE)
+        house.time.now += timedelta(hours=25)
+        await house.host.fire("finish_rotations")
+        found = [each async for each in house.shared.trail.entries("contoso-demo", NOW)]
+        assert [(each.who, each.action, each.result) for each in found[-2:]] == [
+            (SERVICE, "revoke", Result.ASKED),
+            (SERVICE, "revoke", Result.DONE),
+        ]
+        assert found[-1].authorization_id == old.authorization_id
+
+    async def test_without_a_trail_nothing_is_done(
+        self, house: House, browser: httpx.AsyncClient
+    ) -> None:
+        class Full(Trail):
+            async def asked(self, *_: object) -> AuditEntry:
+                raise LedgerUnavailable("The ledger cannot be written.")
+
+        person = house.someone()
+        before = house.estate.changes.tokens(person)
+        trail = Full(house.shared.store, house.time.clock)
+        house.shared.front = replace(house.shared.front, trail=trail)
+        path = house.path(house.living(person)[0])
+        page = await browser.post(f"{path}/rotate", data=FORM, headers=PAGE)
+        assert page.status_code == 503
+        assert house.estate.changes.tokens(person) == before
+
+
 class TestFigures:
     async def test_what_owners_do_is_counted_by_action_and_outcome(
         self, house: House, browser: httpx.AsyncClient
@@ -355,7 +415,7 @@ class TestFigures:
         assert meter.of(ROTATION_COUNT) == [
             (1, "rotate done"),
             (1, "extend refused"),
-            (1, "snooze failed"),
+            (1, "snooze refused"),
         ]
 
 

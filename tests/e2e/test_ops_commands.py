@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -13,12 +13,16 @@ from subprocess import CompletedProcess
 import pytest
 from starlette.requests import Request
 
+from pat_core.audit import Result
 from pat_core.bootstrap import system_clock
+from pat_core.ledger.sqlite import SqliteStore
 from pat_core.local.changes import Changes
 from pat_core.local.policies import Policies
 from pat_core.local.serving import serving
 from pat_core.local.simulator import Simulator, create_app
 from pat_core.local.world import World
+from pat_core.model import Owner
+from pat_core.trail import Trail
 from tests.e2e.test_commands import Desk
 
 pytestmark = pytest.mark.anyio
@@ -153,3 +157,37 @@ class TestJoin:
             done = await contoso.join(PAT_ORGANIZATIONS=place)
         assert done.returncode == 2
         assert "no such organization" in done.stderr
+
+
+class TestAudit:
+    @pytest.fixture
+    def desk(self, tmp_path: Path) -> Desk:
+        return Desk(tmp_path)
+
+    async def kept(self, desk: Desk) -> None:
+        """An action of somebody with a hostile name, in the ledger of that desk."""
+        (desk.folder / ".local").mkdir()
+        with closing(SqliteStore(desk.folder / ".local" / "ledger.sqlite")) as store:
+            trail = Trail(store, system_clock)
+            owner = Owner("contoso", "aad.ana", "Ana\u202e\n\x1b[31m", "ana@contoso.example")
+            await trail.ended(await trail.asked(owner, "rotate", "t1"), Result.DONE)
+
+    async def test_it_is_a_line_for_each_step(self, desk: Desk) -> None:
+        await self.kept(desk)
+        done = await desk.run("audit", "--organization", "contoso")
+        assert done.returncode == 0, done.stderr
+        asked, ended = done.stdout.splitlines()
+        assert asked.endswith("rotate asked: t1 by Ana [31m (aad.ana)")
+        assert ended.endswith("rotate done: t1 by Ana [31m (aad.ana)")
+
+    async def test_and_json_for_programs(self, desk: Desk) -> None:
+        await self.kept(desk)
+        done = await desk.run("audit", "--organization", "contoso", "--json")
+        asked, ended = (json.loads(line) for line in done.stdout.splitlines())
+        assert (asked["result"], ended["result"]) == ("asked", "done")
+        assert asked["mark"] == ended["mark"]
+
+    async def test_where_nothing_was_done_it_says_so(self, desk: Desk) -> None:
+        done = await desk.run("audit", "--organization", "contoso")
+        assert (done.returncode, done.stdout) == (0, "")
+        assert "Nobody did anything" in done.stderr

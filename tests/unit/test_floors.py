@@ -11,6 +11,7 @@ PURE = {
     "pat_core",
     "address",
     "allowance",
+    "audit",
     "coverage",
     "decision",
     "delivered",
@@ -53,6 +54,7 @@ FLOWS = {
     "scan",
     "summarize",
     "taps",
+    "trail",
 }
 ADAPTERS = {"azure_devops", "channels", "ledger", "queues", "telemetry", "vault", "web"}
 FRONT = {"front", "posts"}

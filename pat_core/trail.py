@@ -1,0 +1,86 @@
+"""The flow that keeps the audit trail: added to, read, and cut off where it is old."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import uuid4
+
+from pat_core.audit import (
+    AUDIT_DAYS,
+    AuditEntry,
+    Result,
+    audit_partition,
+    audit_row,
+    months,
+    read_audit,
+)
+from pat_core.errors import LedgerError
+from pat_core.model import Owner
+from pat_core.ports import Clock, Store
+from pat_core.rows import AUDIT, Change, Row, Verb, key_time
+from pat_core.signals import Event
+
+_LOG: Final = logging.getLogger("pat_warden")
+_PURGED_BACK: Final = timedelta(days=800)
+"""How far back of the limit is looked for what is too old: purging runs hourly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """Keeps entries for so many `days`."""
+
+    store: Store
+    clock: Clock
+    days: int = AUDIT_DAYS
+
+    async def asked(self, owner: Owner, action: str, authorization_id: str) -> AuditEntry:
+        """The entry that an action was asked for, written. Raises LedgerError."""
+        entry = AuditEntry(
+            self.clock(),
+            owner.organization,
+            owner.subject_descriptor,
+            owner.display_name,
+            action,
+            authorization_id,
+            Result.ASKED,
+            uuid4().hex[:12],
+        )
+        await self._write(entry)
+        return entry
+
+    async def ended(self, asked: AuditEntry, result: Result) -> None:
+        """Write how an action ended. Where that fails it stands in the log: it was done."""
+        try:
+            await self._write(replace(asked, at=self.clock(), result=result))
+        except LedgerError:
+            _LOG.error(Event.AUDIT_LOST, extra={"mark": asked.mark, "result": result.value})
+
+    async def entries(self, organization: str, since: datetime) -> AsyncIterator[AuditEntry]:
+        """Every entry since then, the oldest first. Raises LedgerUnavailable."""
+        for month in months(since, self.clock()):
+            partition = audit_partition(organization, month)
+            async for row in self.store.rows(AUDIT, partition, after=key_time(since)):
+                yield read_audit(row)
+
+    async def purge(self, organizations: Iterable[str]) -> int:
+        """How many entries were deleted since they are too old. Raises LedgerUnavailable."""
+        limit, count = self.clock() - timedelta(days=self.days), 0
+        for organization in organizations:
+            for month in months(limit - _PURGED_BACK, limit):
+                old = self.store.rows(AUDIT, audit_partition(organization, month))
+                async for row in old:
+                    if row.key >= key_time(limit):
+                        break
+                    await self._delete(row)
+                    count += 1
+        return count
+
+    async def _write(self, entry: AuditEntry) -> None:
+        await self.store.write(AUDIT, [Change(Verb.INSERT, audit_row(entry))])
+
+    async def _delete(self, row: Row) -> None:
+        await self.store.write(AUDIT, [Change(Verb.DELETE, row)])
