@@ -1,4 +1,6 @@
 # Every target makes .venv by itself: with python3.13 where there is one, else any Python >= 3.11.
+# One more than there are cores, since many tests wait for a process of their own.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) + 1)
 CANDIDATES := python3.13 $(wildcard $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/3.13.*/bin/python) \
 	python3.14 python3.12 python3.11 python3 python
 PYTHON ?= $(shell for each in $(CANDIDATES); do \
@@ -16,7 +18,7 @@ serve: .venv/cli
 	$(RUN) -m pat_core serve $(ARGS)
 
 test: .venv/dev
-	$(RUN) -m pytest --numprocesses auto --dist loadfile $(ARGS)
+	$(RUN) -m pytest --numprocesses $(WORKERS) --dist loadscope $(ARGS)
 
 check: .venv/dev
 	$(RUN) -m ruff check $(SOURCES)

@@ -351,9 +351,8 @@ class TestTrail:
         person = house.someone()
         old = house.living(person)[0]
         path = house.path(old)
-        page = await browser.post(
-            f"{path}/rotate", data=FORM | {"overlap_hours": "0"}, headers=PAGE
-        )
+        page = await browser.post(f"{path}/rotate", data=FORM, headers=PAGE)
+        house.time.now += timedelta(seconds=1)
         await browser.post(f"{path}/extend", data=FORM, headers=PAGE)
         await browser.post(f"{path}/burn", data=FORM, headers=PAGE)
         found = [each async for each in house.shared.trail.entries("contoso-demo", NOW)]
