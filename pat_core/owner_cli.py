@@ -162,7 +162,7 @@ async def _revoke(organization: str, authorization_id: str, *, ask: bool) -> Tok
     async with _bench(organization) as bench:
         if ask:
             token = await bench.hands.my_token(bench.place, authorization_id)
-            _ask(f"Revoke {shown_name(token.display_name)}, which works until then no more?")
+            _ask(f"Revoke {shown_name(token.display_name)}? It stops working at once.")
         return await bench.acts.revoke(bench.hands, bench.place, authorization_id)
 
 
@@ -200,7 +200,10 @@ async def _due(bench: Bench, within: int) -> tuple[list[Token], int]:
     chosen = list[Token]()
     for each in due(reading.tokens, bench.now, within * _DAY):
         known = account.rotations.get(each.token.authorization_id)
-        if known and known.is_open and known.state is not RotationState.HANDED_OVER:
+        if known and known.state is RotationState.HANDED_OVER:
+            # Whether anybody has the new token is not known: its turn says so, and fails.
+            chosen.append(each.token)
+        elif known and known.is_open:
             shown.say(f"{shown_name(each.token.display_name)}: left out, it is being replaced.")
         elif each.successor:
             _leave_out(each, each.successor)
@@ -274,8 +277,8 @@ def _check_new(done: Rotated) -> None:
         raise ActionRefused(
             f"It was rotated {date_and_time(rotation.requested_at)}, and nobody said whether the "
             "new token was stored.",
-            remedy=f"If you have it, revoke the old one: --id {rotation.authorization_id}. "
-            f"If not, revoke the new one, then rotate again: --id {rotation.new_id}.",
+            remedy=f"If you have it, end the old one: revoke --id {rotation.authorization_id}. "
+            f"If not, end the new one: revoke --id {rotation.new_id}. Then rotate again.",
         )
     raise ActionRefused(_stands(rotation), remedy="Use the new one, or rotate that.")
 

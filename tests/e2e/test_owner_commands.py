@@ -15,12 +15,15 @@ from typing import Any
 import anyio
 import httpx
 import pytest
+from pydantic import SecretStr
 
-from pat_core.bootstrap import system_clock
+from pat_core.bootstrap import Services, system_clock
 from pat_core.local.estate import Estate, serving_estate
 from pat_core.local.policies import Policies
 from pat_core.local.world import Person, World
 from pat_core.model import Token
+from pat_core.rotation import Rotator, Wish
+from pat_core.settings import Settings, parse_organizations
 from tests.e2e.test_commands import Desk
 
 pytestmark = pytest.mark.anyio
@@ -247,6 +250,32 @@ class TestDue:
         assert soon.authorization_id in done.stderr
         assert "newer token" in done.stderr
         assert set(workplace.tokens()) == before
+
+    async def test_one_whose_new_token_nobody_may_have_is_not_passed_over(
+        self, workplace: Workplace
+    ) -> None:
+        soon, *_ = workplace.tokens().values()
+        workplace.expire_in(5, soon)
+        await self.died_before_it_was_settled(workplace, soon)
+        done = await workplace.run(*self.WORDS)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "nobody said whether the new token was stored" in done.stderr
+        assert f"revoke --id {soon.authorization_id}" in done.stderr
+
+    async def died_before_it_was_settled(self, workplace: Workplace, old: Token) -> None:
+        """Leave what a command leaves that dies after it printed the new token."""
+        settings = workplace.settings
+        shared = Services(
+            Settings(
+                organizations=parse_organizations(settings["PAT_ORGANIZATIONS"]),
+                bearer_token=SecretStr(settings["PAT_BEARER_TOKEN"]),
+                local_dir=workplace.desk.folder / ".local",
+            )
+        )
+        async with shared:
+            place = shared.settings.organizations[0]
+            rotator = Rotator(shared.book)
+            await rotator.rotate(shared.own_hands, place, old.authorization_id, Wish(90 * DAY))
 
     async def test_where_none_is_due_it_says_so(self, workplace: Workplace) -> None:
         done = await workplace.run(*self.WORDS)
