@@ -118,6 +118,19 @@ param escalateDays int = 3
 @maxValue(3650)
 param auditDays int = 400
 
+@description('For so many days what is gone stays in the ledger: revoked tokens, owners who left.')
+@minValue(1)
+@maxValue(3650)
+param retentionDays int = 90
+
+@description('A token that lives longer than so many days is shown to administrators.')
+@minValue(1)
+@maxValue(365)
+param recommendedDays int = 90
+
+@description('Object id of an Entra group whose members are administrators of the service.')
+param adminGroup string = ''
+
 @description('When to scan: second, minute, hour, day, month, weekday, UTC.')
 @minLength(11)
 param scanSchedule string = '0 0 5 * * *'
@@ -387,6 +400,7 @@ module signIn 'app/sign-in.bicep' = if (makesApplication) {
     displayName: 'PAT Warden (${environmentName})'
     publicUrl: pagesUrl
     principalId: identity.outputs.principalId
+    tellsGroups: !empty(adminGroup)
   }
 }
 
@@ -416,6 +430,9 @@ module settings 'app/settings.bicep' = {
       PAT_DRY_RUN: dryRun ? 'true' : 'false'
       PAT_ESCALATE_DAYS: string(escalateDays)
       PAT_AUDIT_DAYS: string(auditDays)
+      PAT_RETENTION_DAYS: string(retentionDays)
+      PAT_RECOMMENDED_DAYS: string(recommendedDays)
+      PAT_ADMIN_GROUP: adminGroup
       PAT_SCAN_SCHEDULE: scanSchedule
       PAT_SEND_SCHEDULE: sendSchedule
       PAT_SUMMARY_SCHEDULE: summarySchedule

@@ -11,7 +11,7 @@ import random
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from pat_core.delivery import Outlet, Sender
     from pat_core.finishing import Finisher
     from pat_core.front import Front
+    from pat_core.inventory import Inventory
     from pat_core.model import Organization
     from pat_core.ports import Vault
     from pat_core.reports import Reports
@@ -96,6 +97,20 @@ class Services:
         return TableStore(self._connected(TableServiceClient, "table"))
 
     @cached_property
+    def inventory(self) -> Inventory:
+        """What keeps the copy of all tokens that administrators ask for."""
+        from pat_core.inventory import Inventory
+
+        return Inventory(self.store, self.clock, self.settings.recommended_days)
+
+    @cached_property
+    def listed_store(self) -> Store:
+        """The ledger, for whoever changes what the inventory shows."""
+        from pat_core.listed import ListedStore
+
+        return ListedStore(self.store, self.inventory)
+
+    @cached_property
     def queues(self) -> Queues:
         """The queues in Azure Queue Storage. Raises SettingsError where there is no account."""
         if not self.has_storage:
@@ -131,7 +146,15 @@ class Services:
 
         settings = self.settings
         routes = Routes(settings.routes, settings.escalate_days)
-        scanner = Scanner(self.azure_devops, self.store, self.clock, settings.windows_days, routes)
+        scanner = Scanner(
+            self.azure_devops,
+            self.store,
+            self.clock,
+            settings.windows_days,
+            self.inventory,
+            routes,
+            timedelta(days=settings.retention_days),
+        )
         return Runner(scanner, self.queues, self.settings.organizations, self.meter)
 
     @cached_property
@@ -227,7 +250,7 @@ class Services:
         from pat_core.delivery import Sender
 
         most_a_day = self.settings.max_mails_per_address_per_day
-        return Sender(self.store, self.outlets, self.clock, most_a_day, self.meter)
+        return Sender(self.listed_store, self.outlets, self.clock, most_a_day, self.meter)
 
     @cached_property
     def reports(self) -> Reports:
@@ -235,7 +258,7 @@ class Services:
         from pat_core.desk import Desk
         from pat_core.reports import Reports
 
-        desk = Desk(self.store, self.clock, tuple(self.outlets) or ("email",))
+        desk = Desk(self.listed_store, self.clock, tuple(self.outlets) or ("email",))
         return Reports(desk, self.meter)
 
     @cached_property
@@ -243,7 +266,7 @@ class Services:
         """What writes down what owners decide."""
         from pat_core.book import Book
 
-        return Book(self.store, self.clock)
+        return Book(self.listed_store, self.clock)
 
     @cached_property
     def sessions(self) -> Sessions:

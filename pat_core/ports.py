@@ -52,8 +52,10 @@ SILENT: Final[Meter] = _Silent()
 class Store(Protocol):
     """Rows by table, partition and key, ordered by key within a partition."""
 
-    def rows(self, table: str, partition: str, *, after: str = "") -> AsyncIterator[Row]:
-        """Every row of a partition whose key comes after `after`, in order of keys.
+    def rows(
+        self, table: str, partition: str, *, after: str = "", before: str = ""
+    ) -> AsyncIterator[Row]:
+        """Every row of a partition with a key after `after` and before `before`, in order of keys.
 
         Raises LedgerUnavailable (trying again helps).
         """

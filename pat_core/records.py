@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from pat_core.expiry import EXPIRED_NOTICE_FOR, effective_expiry
 from pat_core.model import EXPIRED, Deed, Notice, Owner, Standing, Token
+from pat_core.owner_records import OWNER_KEY, OwnerRecord, read_owner
 from pat_core.rotations import ROTATION_KEY, Rotation, read_rotation
 from pat_core.rows import Row, key_time, short_hash
 
@@ -90,6 +91,7 @@ class Account:
     tokens: Mapping[str, TokenRecord]
     notices: Mapping[str, NoticeRecord]
     rotations: Mapping[str, Rotation] = field(default_factory=dict)
+    owner: OwnerRecord | None = None
 
     def origin(self, authorization_id: str) -> Rotation | None:
         """The rotation that made a token, or None."""
@@ -99,7 +101,7 @@ class Account:
 
 def read_account(rows: Iterable[Row]) -> Account:
     """What the rows of an owner's partition say."""
-    tokens, notices, rotations = {}, {}, {}
+    tokens, notices, rotations, owner = {}, {}, {}, None
     for row in rows:
         if row.key.startswith(_TOKEN_KEY):
             record = _read_token(row)
@@ -109,7 +111,9 @@ def read_account(rows: Iterable[Row]) -> Account:
         elif row.key.startswith(ROTATION_KEY):
             rotation = read_rotation(row)
             rotations[rotation.authorization_id] = rotation
-    return Account(tokens, notices, rotations)
+        elif row.key == OWNER_KEY:
+            owner = read_owner(row)
+    return Account(tokens, notices, rotations, owner)
 
 
 def token_row(partition: str, record: TokenRecord) -> Row:

@@ -15,6 +15,8 @@ OUTBOX: Final = "outbox"
 """The table of hints: who is to be looked at, most urgent first."""
 RUNS: Final = "runs"
 """The table of scan runs and their batches."""
+INVENTORY: Final = "inventory"
+"""The table of all tokens in the orders in which administrators ask for them: a copy."""
 AUDIT: Final = "audit"
 """The table of what was done to tokens."""
 
@@ -39,12 +41,17 @@ class Row:
 
 
 class Verb(Enum):
-    """How a row is written: `PUT` writes over whatever is there, the others insist."""
+    """How a row is written.
+
+    `PUT` writes over whatever is there and `REMOVE` deletes whatever version is there; the others
+    insist on what was read.
+    """
 
     INSERT = "insert"
     REPLACE = "replace"
     PUT = "put"
     DELETE = "delete"
+    REMOVE = "remove"
 
 
 @dataclass(frozen=True, slots=True)

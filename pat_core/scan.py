@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import reduce
 from operator import add
 from typing import Final
@@ -23,10 +24,12 @@ from pat_core.errors import (
     OwnerGone,
     Throttled,
 )
+from pat_core.inventory import Inventory
 from pat_core.model import Organization, Owner, TokenReading
 from pat_core.outbox import hints, unsent_row
 from pat_core.ports import AzureDevOps, Clock, Store
-from pat_core.records import read_account
+from pat_core.records import Account
+from pat_core.retention import RETENTION_DAYS, deletions, too_old
 from pat_core.routes import ROUTED, Routes, is_webhook
 from pat_core.rows import OUTBOX, OWNERS, Change, Verb, transactions
 
@@ -47,6 +50,14 @@ class BatchOutcome:
 
 
 @dataclass(frozen=True, slots=True)
+class _Seen:
+    """What was seen of one owner, and whether the ledger holds anything of theirs."""
+
+    coverage: Coverage
+    is_kept: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Scanner:
     """Reads owners' tokens and records what is due. `windows` are in days."""
 
@@ -54,7 +65,9 @@ class Scanner:
     store: Store
     clock: Clock
     windows: Sequence[int]
+    inventory: Inventory
     routes: Routes = NO_ROUTES
+    retention: timedelta = timedelta(days=RETENTION_DAYS)
 
     async def scan_batch(self, organization: Organization, owners: Sequence[Owner]) -> BatchOutcome:
         """What came of a batch of users; one that comes again changes nothing more.
@@ -65,6 +78,12 @@ class Scanner:
         outcomes = await asyncio.gather(
             *(self._scan_owner(organization, owner) for owner in owners), return_exceptions=True
         )
+        there = [
+            owner
+            for owner, outcome in zip(owners, outcomes, strict=True)
+            if _is_kept(outcome) and not isinstance(outcome, OwnerGone | Throttled)
+        ]
+        await self.inventory.seen(there)
         throttled = [fault for fault in outcomes if isinstance(fault, Throttled)]
         seen = [each for each in outcomes if not isinstance(each, Throttled)]
         refusals = [each for each in seen if isinstance(each, NotSignedIn | NotPermitted)]
@@ -82,20 +101,24 @@ class Scanner:
             max((fault.seconds for fault in throttled), default=0),
         )
 
-    async def _scan_owner(self, organization: Organization, owner: Owner) -> Coverage:
+    async def _scan_owner(self, organization: Organization, owner: Owner) -> _Seen:
         reading = await self.azure_devops.tokens(organization, owner.subject_descriptor)
-        decision = await self._record(organization, owner, reading)
+        decision, account = await self._record(organization, owner, reading)
+        await self.inventory.relist(owner, None if decision.changes else account)
         seen = covered(owner, reading.tokens, decision)
+        is_kept = bool(reading.tokens or account.owner)
         if not reading.faults:
-            return seen
+            return _Seen(seen, is_kept)
         name = owner.display_name or owner.subject_descriptor
-        return seen + failed(f"{owner.organization}: {name}: {'; '.join(reading.faults)}", users=0)
+        fault = f"{owner.organization}: {name}: {'; '.join(reading.faults)}"
+        return _Seen(seen + failed(fault, users=0), is_kept)
 
     async def _record(
         self, organization: Organization, owner: Owner, reading: TokenReading
-    ) -> Decision:
+    ) -> tuple[Decision, Account]:
         for last in (False,) * (_TRIES - 1) + (True,):
-            decision = await self._decide(organization, owner, reading)
+            account = await self.inventory.account(owner.partition)
+            decision = await self._decide(organization, owner, reading, account)
             try:
                 await self._apply(owner, decision)
             except Conflict:
@@ -103,15 +126,15 @@ class Scanner:
                     raise
             else:
                 break
-        return decision
+        return decision, account
 
     async def _decide(
-        self, organization: Organization, owner: Owner, reading: TokenReading
+        self, organization: Organization, owner: Owner, reading: TokenReading, account: Account
     ) -> Decision:
-        rows = [row async for row in self.store.rows(OWNERS, owner.partition)]
-        account, now = read_account(rows), self.clock()
+        now = self.clock()
         due = due_notices(owner, reading.tokens, account, now, self.windows)
-        return decide(
+        old = too_old(account, owner.partition, now, self.retention)
+        decision = decide(
             owner,
             reading,
             account,
@@ -121,6 +144,7 @@ class Scanner:
             windows=self.windows,
             routes=self.routes,
         )
+        return replace(decision, changes=(*decision.changes, *deletions(old)))
 
     async def _unreachable(self, organization: Organization, owner: Owner) -> str:
         if not owner.address:
@@ -143,7 +167,12 @@ class Scanner:
             await self.store.write(OWNERS, changes)
 
 
-def _coverages(outcomes: Iterable[Coverage | BaseException]) -> Iterable[Coverage]:
+def _is_kept(outcome: _Seen | BaseException) -> bool:
+    """True for who has something in the ledger, or may have: who failed is not looked up."""
+    return outcome.is_kept if isinstance(outcome, _Seen) else True
+
+
+def _coverages(outcomes: Iterable[_Seen | BaseException]) -> Iterable[Coverage]:
     for outcome in outcomes:
         if isinstance(outcome, OwnerGone):
             yield GONE
@@ -152,4 +181,4 @@ def _coverages(outcomes: Iterable[Coverage | BaseException]) -> Iterable[Coverag
         elif isinstance(outcome, BaseException):
             raise outcome
         else:
-            yield outcome
+            yield outcome.coverage

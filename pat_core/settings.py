@@ -17,7 +17,9 @@ from pat_core.allowance import Allowance
 from pat_core.audit import AUDIT_DAYS
 from pat_core.errors import SettingsError
 from pat_core.expiry import DEFAULT_WINDOWS_DAYS
+from pat_core.listing import RECOMMENDED_DAYS
 from pat_core.model import Organization
+from pat_core.retention import RETENTION_DAYS
 from pat_core.routes import ESCALATE_DAYS, Route
 
 EXAMPLES: Final = {
@@ -45,6 +47,9 @@ EXAMPLES: Final = {
     "escalate_days": "3",
     "max_mails_per_address_per_day": "3",
     "audit_days": "400",
+    "retention_days": "90",
+    "recommended_days": "90",
+    "admin_group": "2f1a6c9e-8a0e-4a6e-9d0b-0f6f6a1c7d52",
     "scan_schedule": "0 0 5 * * *",
     "send_schedule": "0 */5 * * * *",
     "summary_schedule": "0 0 7 * * *",
@@ -196,6 +201,9 @@ class Settings(BaseSettings):
     email_per_hour: int | None = Field(default=None, ge=1, le=3000)
     max_mails_per_address_per_day: int = Field(default=3, ge=1, le=100)
     audit_days: int = Field(default=AUDIT_DAYS, ge=1, le=3650)
+    retention_days: int = Field(default=RETENTION_DAYS, ge=1, le=3650)
+    recommended_days: int = Field(default=RECOMMENDED_DAYS, ge=1, le=365)
+    admin_group: str = Field(default="", pattern=_GUID)
     teams_webhook_url: Webhook | None = None
     dry_run: bool = False
     routes: Annotated[tuple[Route, ...], NoDecode, BeforeValidator(parse_routes)] = ()

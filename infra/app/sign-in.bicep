@@ -21,7 +21,11 @@ param publicUrl string
 @maxLength(36)
 param principalId string
 
+@description('Entra then says of whoever signs in which groups they are in, for PAT_ADMIN_GROUP.')
+param tellsGroups bool = false
+
 var azureDevOps = '499b84ac-1321-427f-aa17-267ca6975798'
+var administrator = 'PatAdministrator'
 var wanted = ['vso.pats', 'vso.pats_manage']
 
 resource azureDevOpsApi 'Microsoft.Graph/servicePrincipals@v1.0' existing = {
@@ -32,6 +36,17 @@ resource application 'Microsoft.Graph/applications@v1.0' = {
   uniqueName: uniqueName
   displayName: displayName
   signInAudience: 'AzureADMyOrg'
+  groupMembershipClaims: tellsGroups ? 'SecurityGroup' : 'None'
+  appRoles: [
+    {
+      id: guid(uniqueName, administrator)
+      value: administrator
+      displayName: 'PAT administrator'
+      description: 'Sees every token of the organizations, and may revoke it.'
+      allowedMemberTypes: ['User']
+      isEnabled: true
+    }
+  ]
   web: {
     redirectUris: ['${publicUrl}/sign-in/callback']
     implicitGrantSettings: { enableIdTokenIssuance: false, enableAccessTokenIssuance: false }

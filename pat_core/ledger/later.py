@@ -18,9 +18,11 @@ class LaterStore:
         self._make = make
         self._made: Store | None = None
 
-    def rows(self, table: str, partition: str, *, after: str = "") -> AsyncIterator[Row]:
+    def rows(
+        self, table: str, partition: str, *, after: str = "", before: str = ""
+    ) -> AsyncIterator[Row]:
         """As the store that was made."""
-        return self._store.rows(table, partition, after=after)
+        return self._store.rows(table, partition, after=after, before=before)
 
     async def row(self, table: str, partition: str, key: str) -> Row | None:
         """As the store that was made."""

@@ -17,6 +17,8 @@ from pat_core.rows import Change, Row, Value, Verb, check_transaction
 LEDGER_VERSION: Final = 1
 _PAGE: Final = 500
 _TIME: Final = "@"
+_BEYOND: Final = chr(0x10FFFF)
+"""Comes after every key."""
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS rows (
     name TEXT NOT NULL, part TEXT NOT NULL, key TEXT NOT NULL,
@@ -26,7 +28,7 @@ CREATE TABLE IF NOT EXISTS rows (
 """
 _READ: Final = """
 SELECT key, content, version FROM rows
-WHERE name = ? AND part = ? AND key > ? ORDER BY key LIMIT ?
+WHERE name = ? AND part = ? AND key > ? AND key < ? ORDER BY key LIMIT ?
 """
 _READ_ONE: Final = "SELECT content, version FROM rows WHERE name = ? AND part = ? AND key = ?"
 _WRITE: Final = {
@@ -36,6 +38,7 @@ _WRITE: Final = {
     Verb.PUT: "INSERT OR REPLACE INTO rows VALUES (:name, :part, :key, :content, :new)",
     Verb.DELETE: "DELETE FROM rows "
     "WHERE name = :name AND part = :part AND key = :key AND version = :version",
+    Verb.REMOVE: "DELETE FROM rows WHERE name = :name AND part = :part AND key = :key",
 }
 
 
@@ -69,11 +72,14 @@ class SqliteStore:
         self._db.executescript(_SCHEMA)
         self._db.execute(f"PRAGMA user_version = {LEDGER_VERSION}")
 
-    async def rows(self, table: str, partition: str, *, after: str = "") -> AsyncIterator[Row]:
-        """Every row of a partition whose key comes after `after`, in order of keys."""
+    async def rows(
+        self, table: str, partition: str, *, after: str = "", before: str = ""
+    ) -> AsyncIterator[Row]:
+        """Every row of a partition with a key after `after` and before `before`, in their order."""
+        last = before or _BEYOND
         while True:
             with _explained(self.path):
-                found = self._db.execute(_READ, (table, partition, after, _PAGE)).fetchall()
+                found = self._db.execute(_READ, (table, partition, after, last, _PAGE)).fetchall()
             for key, content, version in found:
                 yield Row(partition, key, _decode(content), version)
             if len(found) < _PAGE:

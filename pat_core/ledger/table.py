@@ -46,14 +46,18 @@ class TableStore:
         self._service = service
         self._tables: dict[str, TableClient] = {}
 
-    async def rows(self, table: str, partition: str, *, after: str = "") -> AsyncIterator[Row]:
-        """Every row of a partition whose key comes after `after`, in order of keys."""
+    async def rows(
+        self, table: str, partition: str, *, after: str = "", before: str = ""
+    ) -> AsyncIterator[Row]:
+        """Every row of a partition with a key after `after` and before `before`, in their order."""
+        asked = "PartitionKey eq @partition and RowKey gt @after"
+        bounds = {"partition": _escape(partition), "after": _escape(after)}
+        if before:
+            asked += " and RowKey lt @before"
+            bounds["before"] = _escape(before)
         with _explained(table):
             client = await self._table(table)
-            entities = client.query_entities(
-                "PartitionKey eq @partition and RowKey gt @after",
-                parameters={"partition": _escape(partition), "after": _escape(after)},
-            )
+            entities = client.query_entities(asked, parameters=bounds)
             async for entity in entities:
                 yield _row(partition, entity)
 
@@ -105,6 +109,8 @@ def _operation(change: Change) -> _Operation:
     entity: dict[str, Any] = {"PartitionKey": _escape(row.partition), "RowKey": _escape(row.key)}
     if change.verb is Verb.DELETE:
         return TransactionOperation.DELETE, entity, _unless_changed(row)
+    if change.verb is Verb.REMOVE:
+        return TransactionOperation.DELETE, entity, {}
     entity |= {name: _typed(value) for name, value in row.values.items()}
     if change.verb is Verb.INSERT:
         return TransactionOperation.CREATE, entity, {}

@@ -125,7 +125,7 @@ class TestSettings:
                 assert param.limit("minValue") == limits["Ge"].ge, field
                 assert param.limit("maxValue") == limits["Le"].le, field
                 compared += 1
-        assert compared == 6
+        assert compared == 8
 
     def test_the_names_that_are_left_out_exist(self) -> None:
         assert DESK_ONLY.keys() | MADE_HERE.keys() | FROM_VAULT <= Settings.model_fields.keys()
@@ -140,7 +140,7 @@ class TestHosting:
 
     def test_tables(self) -> None:
         made = bicep.strings("app/storage.bicep", "var tableNames = [")
-        assert sorted(made) == sorted([rows.AUDIT, rows.OWNERS, rows.OUTBOX, rows.RUNS, SESSIONS])
+        assert sorted(made) == sorted([rows.AUDIT, rows.INVENTORY, rows.OWNERS, rows.OUTBOX, rows.RUNS, SESSIONS])
 
     def test_nothing_that_flex_forbids(self) -> None:
         for path in bicep.files():

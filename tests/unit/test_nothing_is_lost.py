@@ -78,8 +78,8 @@ class DyingStore:
     inner: SqliteStore
     death: Death
 
-    def rows(self, table: str, partition: str, *, after: str = "") -> AsyncIterator[Row]:
-        return self.inner.rows(table, partition, after=after)
+    def rows(self, table: str, partition: str, **bounds: str) -> AsyncIterator[Row]:
+        return self.inner.rows(table, partition, **bounds)
 
     async def row(self, table: str, partition: str, key: str) -> Row | None:
         return await self.death.around(self.inner.row(table, partition, key))

@@ -87,7 +87,7 @@ class TestTheLifeOfOneToken:
     async def test_a_revoked_token_is_recorded_and_never_notified(self, service: Service) -> None:
         service.owns(ANA, token("ci", 5, is_valid=False))
         assert await service.run() == []
-        assert await service.keys(OWNERS, ANA.partition) == ["token|ci"]
+        assert await service.keys(OWNERS, ANA.partition) == ["owner", "token|ci"]
 
 
 class TestDropsOut:

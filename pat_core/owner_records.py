@@ -1,0 +1,52 @@
+"""What the ledger remembers of an owner beside tokens and notices, as a record and a row. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from pat_core.model import Owner
+from pat_core.rows import Row
+
+OWNER_KEY: Final = "owner"
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerRecord:
+    """An owner as last seen, since when they are no longer a member, and a mark of the listings.
+
+    `listed` names what the inventory was last told of this owner; what differs is told again.
+    """
+
+    owner: Owner
+    gone_at: datetime | None = None
+    listed: str = ""
+    version: str = field(default="", compare=False)
+
+
+def owner_row(record: OwnerRecord) -> Row:
+    """The row of an owner, in the owner's own partition."""
+    owner = record.owner
+    values = {
+        "organization": owner.organization,
+        "subject_descriptor": owner.subject_descriptor,
+        "display_name": owner.display_name,
+        "address": owner.address,
+        "gone_at": record.gone_at,
+        "listed": record.listed,
+    }
+    given = {name: value for name, value in values.items() if value}
+    return Row(owner.partition, OWNER_KEY, given, record.version)
+
+
+def read_owner(row: Row) -> OwnerRecord:
+    """The owner that a row gives."""
+    get: dict[str, Any] = dict(row.values)
+    owner = Owner(
+        get["organization"],
+        get["subject_descriptor"],
+        get.get("display_name", ""),
+        get.get("address", ""),
+    )
+    return OwnerRecord(owner, get.get("gone_at"), get.get("listed", ""), row.version)
