@@ -53,13 +53,14 @@ async def scan_users(message: func.QueueMessage) -> None:
 
 @app.timer_trigger("timer", "%PAT_SEND_SCHEDULE%", use_monitor=False)
 async def send_digests(timer: func.TimerRequest) -> None:
-    """Send what stands in the outbox, most urgent first; then measure how all stands."""
+    """Send what stands in the outbox, most urgent first; then measure and count how all stands."""
     if sender := services().sender:
         delivered = await sender.send_due()
         _LOG.info(Event.DIGEST_SENT, extra={"sent": delivered.sent, "failed": delivered.failed})
     else:
         _LOG.warning(Event.DIGEST_NOT_SENT, extra={"dry_run": services().settings.dry_run})
     await services().watch.measure()
+    await services().fleet_keeping.keep()
 
 
 @app.event_grid_trigger("event")

@@ -129,6 +129,7 @@ param retentionDays int = 90
 param recommendedDays int = 90
 
 @description('Object id of an Entra group whose members are administrators of the service.')
+@maxLength(36)
 param adminGroup string = ''
 
 @description('When to scan: second, minute, hour, day, month, weekday, UTC.')

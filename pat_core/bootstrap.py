@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from pat_core.channels.teams import TeamsChannel
     from pat_core.delivery import Outlet, Sender
     from pat_core.finishing import Finisher
+    from pat_core.fleet_keeping import FleetKeeping
+    from pat_core.fleet_report import FleetReport
+    from pat_core.forgetting import Forgetting
     from pat_core.front import Front
     from pat_core.inventory import Inventory
     from pat_core.model import Organization
@@ -102,6 +105,28 @@ class Services:
         from pat_core.inventory import Inventory
 
         return Inventory(self.store, self.clock, self.settings.recommended_days)
+
+    @cached_property
+    def fleet(self) -> FleetReport:
+        """What answers administrators out of the inventory."""
+        from pat_core.fleet_report import FleetReport
+
+        return FleetReport(self.store, self.clock, self.settings.organizations)
+
+    @cached_property
+    def fleet_keeping(self) -> FleetKeeping:
+        """What counts the inventory, notices who left, and forgets what is long gone."""
+        from pat_core.fleet_keeping import FleetKeeping
+
+        retention = timedelta(days=self.settings.retention_days)
+        return FleetKeeping(self.fleet, self.inventory, self.forgetting, retention)
+
+    @cached_property
+    def forgetting(self) -> Forgetting:
+        """What deletes all that is known of an owner."""
+        from pat_core.forgetting import Forgetting
+
+        return Forgetting(self.inventory)
 
     @cached_property
     def listed_store(self) -> Store:

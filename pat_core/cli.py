@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from pat_core import console, ops_cli, owner_cli
+from pat_core import console, ops_cli, owner_cli, report_cli
 from pat_core.address import usable_address
 from pat_core.arguments import ENV_FILE, run_to_end, settings_for, time_of
 from pat_core.bootstrap import Services, system_clock
@@ -38,6 +38,7 @@ app: Final = typer.Typer(
 )
 app.add_typer(owner_cli.app)
 app.add_typer(ops_cli.app)
+app.add_typer(report_cli.app)
 Organizations = Annotated[
     list[str] | None,
     typer.Option("--organization", "-o", help="An organization; may be given more than once."),

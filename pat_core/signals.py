@@ -124,6 +124,7 @@ class Event(StrEnum):
     DIGEST_BROKEN = "digest.broken"
     REPORT_REFUSED = "report.refused"
     REPORT_IGNORED = "report.ignored"
+    FLEET_SWEPT = "fleet.swept"
     ROTATION_FINISHED = "rotation.finished"
     ROTATION_STUCK = "rotation.stuck"
     SUMMARY = "summary"

@@ -113,6 +113,12 @@ class Watch:
                 break
         return count
 
+    async def troubles(self) -> list[str]:
+        """Why an organization is not wholly known, a sentence each. Raises LedgerError."""
+        now = self.clock()
+        found = [await self._organization(each) for each in self.organizations]
+        return [trouble for each in found if (trouble := each.trouble(now))]
+
     async def _organization(self, organization: Organization) -> OrganizationSummary:
         runs = await RunLog(self.store, self.clock, self.meter).recent(organization.name)
         complete = (run.ended_at for run in runs if run.complete)

@@ -1,0 +1,113 @@
+"""The flow that keeps the inventory's counts, notices who left, and forgets what is long gone."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from pat_core.errors import Conflict
+from pat_core.fleet import Tally, tally_row
+from pat_core.fleet_report import FleetReport
+from pat_core.forgetting import Forgetting
+from pat_core.inventory import Inventory, seen_partition
+from pat_core.model import Owner
+from pat_core.ports import Store
+from pat_core.retention import RETENTION_DAYS
+from pat_core.rows import INVENTORY, RUNS, Change, Row, Verb, key_time
+from pat_core.run_log import LOOK_BACK, RunLog
+from pat_core.run_records import RunReport, run_partition
+from pat_core.signals import Event
+
+COUNTED_EVERY: Final = timedelta(hours=1)
+_LOG: Final = logging.getLogger("pat_warden")
+
+
+@dataclass(frozen=True, slots=True)
+class FleetKeeping:
+    """Works after each scan, and counts once an hour."""
+
+    report: FleetReport
+    inventory: Inventory
+    forgetting: Forgetting
+    retention: timedelta = timedelta(days=RETENTION_DAYS)
+
+    async def keep(self) -> None:
+        """Count where the count is old; after a new scan, first look for owners who left.
+
+        Raises LedgerError.
+        """
+        for each in self.report.organizations:
+            await self._keep(each.name)
+
+    async def _keep(self, organization: str) -> None:
+        kept = await self.report.kept(organization)
+        run = await self._finished(organization)
+        is_new = run is not None and (kept is None or kept.run_id != run.run_id)
+        if run and is_new:
+            gone = await self._sweep(organization, run)
+            _LOG.info(Event.FLEET_SWEPT, extra={"organization": organization, "gone": gone})
+        if is_new or (kept and self._now - kept.counted_at >= COUNTED_EVERY):
+            tally = await self.report.count(organization)
+            tally.run_id = run.run_id if run else ""
+            await self._put(organization, tally)
+
+    async def _put(self, organization: str, tally: Tally) -> None:
+        change = Change(Verb.PUT, tally_row(organization, tally))
+        await self._store.write(INVENTORY, [change])
+
+    async def _finished(self, organization: str) -> RunReport | None:
+        """The newest run that got to its end, be it with users who could not be read."""
+        recent = await RunLog(self._store, self.report.clock).recent(organization)
+        return next((run for run in recent if run.finished), None)
+
+    async def _sweep(self, organization: str, run: RunReport) -> int:
+        """How many owners are gone; those gone for long are forgotten, and so are old runs."""
+        gone = 0
+        async for row in self._store.rows(INVENTORY, seen_partition(organization)):
+            if _time(row, "seen_at") >= run.started_at:
+                continue
+            gone += 1
+            owner = _owner(organization, row)
+            with suppress(Conflict):
+                account = await self.inventory.account(owner.partition)
+                since = await self.inventory.mark_gone(owner, account)
+                if since is None or since < self._now - self.retention:
+                    await self.forgetting.forget(owner)
+        await self._forget_runs(organization)
+        return gone
+
+    async def _forget_runs(self, organization: str) -> None:
+        limit = key_time(self._now - LOOK_BACK)
+        async for row in self._store.rows(RUNS, organization, before=limit):
+            partition = run_partition(organization, row.key)
+            async for step in self._steps(partition):
+                await self._store.write(RUNS, [Change(Verb.REMOVE, step)])
+            await self._store.write(RUNS, [Change(Verb.REMOVE, row)])
+
+    async def _steps(self, partition: str) -> AsyncIterator[Row]:
+        async for row in self._store.rows(RUNS, partition):
+            yield row
+
+    @property
+    def _store(self) -> Store:
+        return self.inventory.store
+
+    @property
+    def _now(self) -> datetime:
+        return self.report.clock()
+
+
+def _owner(organization: str, row: Row) -> Owner:
+    get = {name: str(value) for name, value in row.values.items()}
+    return Owner(organization, row.key, get.get("display_name", ""), get.get("address", ""))
+
+
+def _time(row: Row, name: str) -> datetime:
+    found = row.values[name]
+    if not isinstance(found, datetime):
+        raise TypeError(f"{found!r} is no time.")
+    return found
