@@ -23,6 +23,7 @@ Messages = List[str]  # noqa: UP006 - said above
 STORAGE: Final = "AzureWebJobsStorage"
 OPEN: Final = func.AuthLevel.ANONYMOUS
 PATH: Final = "tokens/{organization}/{authorization_id}"
+OWNED: Final = "tokens/{organization}/{owner}/{authorization_id}"
 MOST_TRIES: Final = 5
 """As `maxDequeueCount` in host.json."""
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
@@ -133,6 +134,30 @@ async def token_page(request: func.HttpRequest) -> func.HttpResponse:
 async def act_on_token(request: func.HttpRequest) -> func.HttpResponse:
     """Rotate, extend, revoke, snooze or let expire, for the signed-in owner only."""
     return _page(await services().front.act(_web(request), **request.route_params))
+
+
+@app.route("report", methods=["GET"], trigger_arg_name="request", auth_level=OPEN)
+async def report(request: func.HttpRequest) -> func.HttpResponse:
+    """The whole fleet, for administrators."""
+    return _page(await services().admin_front.report(_web(request)))
+
+
+@app.route("report/{part}", methods=["GET"], trigger_arg_name="request", auth_level=OPEN)
+async def report_part(request: func.HttpRequest) -> func.HttpResponse:
+    """Its chart, exports, forecast and audit trail, for administrators."""
+    return _page(await services().admin_front.part(_web(request), **request.route_params))
+
+
+@app.route(f"report/{OWNED}", methods=["GET"], trigger_arg_name="request", auth_level=OPEN)
+async def report_token(request: func.HttpRequest) -> func.HttpResponse:
+    """All that is known of one token, for administrators."""
+    return _page(await services().admin_front.token(_web(request), **request.route_params))
+
+
+@app.route(f"report/{OWNED}/revoke", methods=["POST"], trigger_arg_name="request", auth_level=OPEN)
+async def revoke_as_administrator(request: func.HttpRequest) -> func.HttpResponse:
+    """Order the end of anybody's token, for administrators, with a reason."""
+    return _page(await services().admin_front.revoke(_web(request), **request.route_params))
 
 
 @app.route("sign-in", methods=["GET"], trigger_arg_name="request", auth_level=OPEN)

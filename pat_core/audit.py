@@ -35,7 +35,8 @@ class Result(StrEnum):
 class AuditEntry:
     """One line of the trail: who did what to which token when, aware UTC, and with what result.
 
-    `who` is a subject descriptor, or SERVICE; `mark` is the same for all lines of one action.
+    `who` is a subject descriptor, an Entra user by object id, or SERVICE; `mark` is the same for
+    all lines of one action; `detail` is the reason that was given, "" for none.
     """
 
     at: datetime
@@ -46,6 +47,7 @@ class AuditEntry:
     authorization_id: str
     result: Result
     mark: str
+    detail: str = ""
 
 
 def audit_partition(organization: str, at: datetime) -> str:
@@ -71,6 +73,7 @@ def audit_row(entry: AuditEntry) -> Row:
         "authorization_id": entry.authorization_id,
         "result": entry.result.value,
         "mark": entry.mark,
+        "detail": entry.detail,
     }
     given = {name: value for name, value in values.items() if value}
     key = f"{key_time(entry.at)}|{entry.mark}|{entry.result}"
@@ -89,6 +92,7 @@ def read_audit(row: Row) -> AuditEntry:
         get.get("authorization_id", ""),
         Result(get["result"]),
         get["mark"],
+        get.get("detail", ""),
     )
 
 
@@ -102,4 +106,5 @@ def audit_line(entry: AuditEntry) -> str:
     name = shown_name(entry.who_name) if entry.who_name else ""
     who = f"{name} ({entry.who})" if name else entry.who
     time = f"{entry.at:%Y-%m-%d %H:%M:%S}Z"
-    return f"{time}  {entry.action} {entry.result}: {entry.authorization_id} by {who}"
+    why = f" ({shown_name(entry.detail)})" if entry.detail else ""
+    return f"{time}  {entry.action} {entry.result}: {entry.authorization_id} by {who}{why}"

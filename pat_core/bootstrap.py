@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from azure.storage.queue.aio import QueueServiceClient
     from pydantic import SecretStr
 
+    from pat_core.admin_front import AdminFront
     from pat_core.azure_devops.client import Client
     from pat_core.azure_devops.credential import Credential
     from pat_core.azure_devops.enrolment import Enrolment
@@ -346,6 +347,29 @@ class Services:
         )
 
     @cached_property
+    def admin_front(self) -> AdminFront:
+        """What answers for the administrators' pages."""
+        from pat_core.admin_front import AdminFront
+        from pat_core.dossiers import Dossiers
+        from pat_core.forecasting import Forecasting
+        from pat_core.web.fleet_pages import FleetPages
+
+        settings = self.settings
+        routes = Routes(settings.routes, settings.escalate_days)
+        return AdminFront(
+            self.sessions,
+            self.fleet,
+            self.watch,
+            lambda: self.queues,
+            Dossiers(self.book, self.azure_devops, self.trail, settings.recommended_days),
+            Forecasting(self.fleet, self.inventory, settings.windows_days, routes),
+            self.trail,
+            self._organizations,
+            FleetPages(),
+            settings.public_url,
+        )
+
+    @cached_property
     def trail(self) -> Trail:
         """What remembers who did what."""
         from pat_core.trail import Trail
@@ -453,7 +477,12 @@ class Services:
         from pat_core.web.sign_in import SignIn
 
         make = self.application or self._application
-        return SignIn(make, public_url=settings.public_url, tenant=settings.tenant_id)
+        return SignIn(
+            make,
+            public_url=settings.public_url,
+            tenant=settings.tenant_id,
+            admin_group=settings.admin_group,
+        )
 
     def _application(self) -> Application:
         """MSAL's application, which proves itself by the managed identity or by its secret."""

@@ -214,6 +214,7 @@ def show_next(what: str) -> None:
 def show_address(address: str, organization: str) -> None:
     """Print where the pages are served, and where to try a token."""
     _out(f"The outbox is at {address}/outbox. Ctrl+C ends it.")
+    _out(f"All tokens are at {address}/report: sign in as the administrator.")
     _out(f"Order a scan: curl -X POST {address}/runs")
     _out(f"Send what is due now: curl -X POST {address}/admin/functions/send_digests")
     _out(f"Try a token: curl -u :TOKEN {organization}/_apis/connectionData")

@@ -75,6 +75,7 @@ class Caller:
 
     hands: Hands
     name: str = ""
+    is_admin: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,12 @@ class Front:
         except NotSignedIn as fault:
             page = self.pages.problem(problem_of(fault), who="")
             return WebResponse(HTTPStatus.UNAUTHORIZED, page, {"Set-Cookie": ended})
-        session = {"bearer": who.bearer, "name": who.name}
+        session = {
+            "bearer": who.bearer,
+            "name": who.name,
+            "id": who.object_id,
+            "is_admin": who.is_admin,
+        }
         return to(own_path(str(kept["next"])), await self.sessions.open(session))
 
     async def sign_out(self, request: WebRequest) -> WebResponse:
@@ -134,7 +140,12 @@ class Front:
             views, faults = await self.views.all(caller.hands, self.organizations.values())
             shown = _SHOWN.get(request.query.get("show", ""), "active")
             page = self.pages.tokens(
-                views, shown=shown, faults=faults, who=caller.name, now=self._now
+                views,
+                shown=shown,
+                faults=faults,
+                who=caller.name,
+                now=self._now,
+                is_admin=caller.is_admin,
             )
             return WebResponse(HTTPStatus.OK, page)
 
@@ -203,14 +214,15 @@ class Front:
     async def _as_caller(
         self, request: WebRequest, answer: Callable[[Caller], Awaitable[WebResponse]]
     ) -> WebResponse:
-        bearer, name = request.bearer, ""
+        bearer, name, is_admin = request.bearer, "", False
         if bearer is None:
             session = await self.sessions.read(request.cookies)
             bearer, name = SecretStr(session.get("bearer", "")), str(session.get("name", ""))
+            is_admin = bool(session.get("is_admin"))
         if not bearer.get_secret_value():
             return self._to_sign_in(request)
         try:
-            return await answer(Caller(self.hands(bearer), name))
+            return await answer(Caller(self.hands(bearer), name, is_admin))
         except NotSignedIn as fault:
             if request.bearer is None:
                 return self._to_sign_in(request)

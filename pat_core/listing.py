@@ -98,11 +98,19 @@ def listings(account: Account, recommended_days: int) -> list[Listing]:
     if account.owner is None:
         return []
     notices = _newest(account.notices.values())
+    owner = account.owner.owner
     return [
-        _listing(account, record, notices.get(record.token.authorization_id), recommended_days)
+        _listing(account, owner, record, notices, recommended_days)
         for record in account.tokens.values()
         if record.gone_at is None and record.token.is_valid
     ]
+
+
+def listing_of(
+    account: Account, owner: Owner, record: TokenRecord, recommended_days: int
+) -> Listing:
+    """One token of an owner, even one that is over."""
+    return _listing(account, owner, record, _newest(account.notices.values()), recommended_days)
 
 
 def views(listing: Listing) -> Iterator[str]:
@@ -186,11 +194,14 @@ def read_listing(row: Row) -> Listing:
 
 
 def _listing(
-    account: Account, record: TokenRecord, notice: NoticeRecord | None, recommended_days: int
+    account: Account,
+    owner: Owner,
+    record: TokenRecord,
+    notices: Mapping[str, NoticeRecord],
+    recommended_days: int,
 ) -> Listing:
-    owner, token = account.owner, record.token
-    if owner is None:
-        raise ValueError("an account without an owner has no listing")
+    token = record.token
+    notice = notices.get(token.authorization_id)
     rotation = account.rotations.get(token.authorization_id)
     state = rotation.state.value if rotation else ""
     current = notice and notice.valid_to == token.valid_to
@@ -198,12 +209,12 @@ def _listing(
         Flag.FULL_ACCESS: risk_of(token.scope) is Risk.FULL_ACCESS,
         Flag.GLOBAL: token.is_global,
         Flag.LONG_LIFE: token.valid_to - token.valid_from > timedelta(days=recommended_days),
-        Flag.OWNER_GONE: owner.gone_at is not None,
+        Flag.OWNER_GONE: account.owner is not None and account.owner.gone_at is not None,
         Flag.NOT_TOLD: current and notice is not None and notice.state in _UNTOLD,
         Flag.ROTATING: state in _OPEN,
     }
     return Listing(
-        owner.owner,
+        owner,
         token,
         record.standing,
         frozenset(flag for flag, holds in flags.items() if holds),

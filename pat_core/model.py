@@ -74,12 +74,13 @@ class Standing:
 
 
 class Deed(StrEnum):
-    """What was done to a token in its owner's name, so that the owner hears of it."""
+    """What was done to a token, in its owner's name but for the last, so that the owner hears."""
 
     ROTATED = "rotated"
     EXTENDED = "extended"
     REVOKED = "revoked"
     GIVEN_UP = "not rotated"
+    TAKEN = "revoked by an administrator"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The flow that says what would leave now, and sends nothing."""
+"""The flow that says what would leave, and sends nothing."""
 
 from __future__ import annotations
 

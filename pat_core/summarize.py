@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
@@ -65,7 +65,19 @@ class Watch:
             self.meter.record(INVENTORY_TOKENS, tokens, organization=organization, window=window)
 
     async def summarize(self, queues: Queues) -> Summary:
-        """The state of the service now. Raises LedgerError."""
+        """The state of the service now, with who is to be looked after. Raises LedgerError.
+
+        Whoever was told since is no longer kept among those whom nobody could tell.
+        """
+        return replace(
+            await self.look(queues),
+            unsent=tuple([untold async for untold in self._untold()]),
+            stuck=tuple([stuck async for stuck in self._stuck()]),
+            would_send=await preview(self.store, self.clock) if self.dry_run else (),
+        )
+
+    async def look(self, queues: Queues) -> Summary:
+        """The state of the service now, as it is told in a few figures. Raises LedgerError."""
         poison, fault = dict[str, Waiting](), ""
         try:
             poison = {name: await queues.waiting(name) for name in POISON_QUEUES}
@@ -81,10 +93,7 @@ class Watch:
             {name: [_subject(each) for each in found.first] for name, found in poison.items()},
             sum(found.count for found in poison.values()),
             fault,
-            tuple([untold async for untold in self._untold()]),
-            tuple([stuck async for stuck in self._stuck()]),
             dry_run=self.dry_run,
-            would_send=await preview(self.store, self.clock) if self.dry_run else (),
         )
 
     async def health(self) -> tuple[bool, dict[str, object]]:
@@ -112,6 +121,11 @@ class Watch:
             if count == MOST_COUNTED:
                 break
         return count
+
+    async def has_run(self) -> bool:
+        """True where any organization was scanned of late. Raises LedgerError."""
+        found = [await self._organization(each) for each in self.organizations]
+        return any(each.run for each in found)
 
     async def troubles(self) -> list[str]:
         """Why an organization is not wholly known, a sentence each. Raises LedgerError."""

@@ -37,7 +37,9 @@ class Trail:
     clock: Clock
     days: int = AUDIT_DAYS
 
-    async def asked(self, owner: Owner, action: str, authorization_id: str) -> AuditEntry:
+    async def asked(
+        self, owner: Owner, action: str, authorization_id: str, detail: str = ""
+    ) -> AuditEntry:
         """The entry that an action was asked for, written. Raises LedgerError."""
         entry = AuditEntry(
             self.clock(),
@@ -48,6 +50,7 @@ class Trail:
             authorization_id,
             Result.ASKED,
             uuid4().hex[:12],
+            detail,
         )
         await self._write(entry)
         return entry

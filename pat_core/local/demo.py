@@ -98,6 +98,11 @@ async def serve(
             routes = [*outbox_routes(settings.local_dir / "outbox"), *host.routes()]
             async with serving(Starlette(routes=routes), port=port) as address:
                 ready(address, it.organization.base_url)
+                if not await shared.watch.has_run():
+                    # So that there is something to look at.
+                    for name in ("plan_scan", "send_digests"):
+                        await host.fire(name)
+                        await host.drain()
                 await host.tick()
 
 

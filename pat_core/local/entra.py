@@ -20,7 +20,7 @@ from pat_core.local.entra_codes import CANCEL, Asked, Codes, Form, Registration
 from pat_core.local.entra_page import back, led_to, page
 from pat_core.local.entra_tokens import ISSUER, LIFETIME, EntraTokens
 from pat_core.local.shapes import TENANT, object_id
-from pat_core.local.world import Person, Trait, people
+from pat_core.local.world import ADMINISTRATOR, Person, Trait, people
 from pat_core.ports import Clock
 
 AUTHORITY: Final = f"https://login.microsoftonline.com/{TENANT}"
@@ -147,7 +147,13 @@ class Entra:
 
         offered = self._offered(asked.login_hint)
         choices = [(person, picking(person.descriptor)) for person in offered]
-        return page(200, "sign_in.html", choices=choices, cancel=picking(CANCEL))
+        return page(
+            200,
+            "sign_in.html",
+            choices=choices,
+            cancel=picking(CANCEL),
+            administrator=ADMINISTRATOR,
+        )
 
     def _offered(self, hint: str) -> list[Person]:
         hinted = self._changes.world.named(hint) if hint else None

@@ -10,8 +10,9 @@ import jwt
 
 from pat_core.azure_devops.wire import RESOURCE
 from pat_core.local.shapes import TENANT, object_id
-from pat_core.local.world import Person, World
+from pat_core.local.world import ADMINISTRATOR, Person, World
 from pat_core.ports import Clock
+from pat_core.web.sign_in import ADMIN_ROLE
 
 LIFETIME: Final = timedelta(hours=1)
 ISSUER: Final = f"https://login.microsoftonline.com/{TENANT}/v2.0"
@@ -29,7 +30,13 @@ class EntraTokens:
     def id_token(self, person: Person, client_id: str, nonce: str) -> str:
         """Who signed in, for the application that asked."""
         address = person.mail_address or person.principal_name
-        claims = {"name": person.display_name, "preferred_username": address, "nonce": nonce}
+        claims: dict[str, Any] = {
+            "name": person.display_name,
+            "preferred_username": address,
+            "nonce": nonce,
+        }
+        if person.number == ADMINISTRATOR:
+            claims["roles"] = [ADMIN_ROLE]
         return self._signed(person, client_id, claims)
 
     def access_token(self, person: Person, scope: str, client_id: str) -> str:

@@ -23,6 +23,8 @@ from pat_core.model import Token
 ORGANIZATION: Final = "contoso-demo"
 DOMAIN: Final = "contoso.example"
 USERS: Final = 200
+ADMINISTRATOR: Final = 0
+"""The number of the person who runs PAT Warden."""
 _MANY: Final = 130
 
 

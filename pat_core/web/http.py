@@ -86,7 +86,7 @@ class WebResponse:
     """One response."""
 
     status: int
-    body: str = ""
+    body: str | bytes = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     kind: str = _HTML
 

@@ -29,6 +29,7 @@ class Pages:
         faults: Sequence[str],
         who: str,
         now: datetime,
+        is_admin: bool = False,
     ) -> str:
         """The list of those of an owner's tokens that are to be shown, aware UTC `now`.
 
@@ -40,7 +41,15 @@ class Pages:
             for view in _in_order(views, now)
             if shown == "all" or view.is_living(now) == (shown == "active")
         ]
-        return self._page("tokens.html", who, views=listed, shown=shown, faults=faults, now=now)
+        return self._page(
+            "tokens.html",
+            who,
+            views=listed,
+            shown=shown,
+            faults=faults,
+            now=now,
+            is_admin=is_admin,
+        )
 
     def token(
         self,

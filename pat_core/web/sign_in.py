@@ -16,6 +16,9 @@ RESOURCE: Final = "499b84ac-1321-427f-aa17-267ca6975798"
 SCOPES: Final = (f"{RESOURCE}/vso.pats", f"{RESOURCE}/vso.pats_manage")
 CALLBACK: Final = "/sign-in/callback"
 HOME: Final = "/tokens"
+ADMIN_ROLE: Final = "PatAdministrator"
+"""The app role whose holders see the whole fleet."""
+_PLACES: Final = (HOME, "/report")
 _AGAIN: Final = "Sign in again. If it fails again, ask those who run this service."
 
 _NO_PROOF: Final = (
@@ -48,17 +51,30 @@ class Application(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """Who signed in, and the token that acts for them at Azure DevOps."""
+    """Who signed in, and the token that acts for them at Azure DevOps.
+
+    `object_id` is theirs in Entra; `is_admin` is true for administrators of this service.
+    """
 
     name: str
     bearer: str
+    object_id: str = ""
+    is_admin: bool = False
 
 
 class SignIn:
     """Signs people in; `make` builds MSAL's application at the first need of it."""
 
-    def __init__(self, make: Callable[[], Application], *, public_url: str, tenant: str) -> None:
+    def __init__(
+        self,
+        make: Callable[[], Application],
+        *,
+        public_url: str,
+        tenant: str,
+        admin_group: str = "",
+    ) -> None:
         self._make = make
+        self._admin_group = admin_group.lower()
         self._redirect = f"{public_url}{CALLBACK}"
         self._tenant = tenant
         self._made: Application | None = None
@@ -92,7 +108,22 @@ class SignIn:
         if claims.get("tid") != self._tenant:
             raise NotSignedIn("The account is of another tenant.", remedy=_AGAIN)
         name = claims.get("name") or claims.get("preferred_username") or ""
-        return SignedIn(str(name), str(result["access_token"]))
+        return SignedIn(
+            str(name),
+            str(result["access_token"]),
+            str(claims.get("oid", "")),
+            self._is_admin(claims),
+        )
+
+    def _is_admin(self, claims: Mapping[str, Any]) -> bool:
+        """True for who holds the app role, or is in the group, as the ID token says.
+
+        Who is in more than 200 groups comes without any: Entra leaves them out.
+        """
+        roles, groups = claims.get("roles"), claims.get("groups")
+        holds = isinstance(roles, list) and ADMIN_ROLE in roles
+        named = [str(each).lower() for each in groups] if isinstance(groups, list) else []
+        return holds or (bool(self._admin_group) and self._admin_group in named)
 
     async def prove(self) -> None:
         """Prove the application to Entra, as signing in does after the redirect.
@@ -129,5 +160,5 @@ def own_path(text: str) -> str:
     """A path of ours, to land on after signing in; the list of tokens for anything else."""
     parts = urlsplit(text)
     plain = text.isprintable() and "\\" not in text and not parts.scheme and not parts.netloc
-    inside = parts.path == HOME or parts.path.startswith(f"{HOME}/")
+    inside = any(parts.path == each or parts.path.startswith(f"{each}/") for each in _PLACES)
     return text if plain and inside and ".." not in text else HOME

@@ -6,18 +6,33 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from shlex import quote
 from typing import Any, Final
+from urllib.parse import quote as path_part
 from urllib.parse import urlsplit
 
-from pat_core.digest import date_and_time, distance, shown_name
+from pat_core.digest import date_and_time, distance, shown_name, subject
 from pat_core.expiry import GLOBAL_PATS_END
+from pat_core.listing import LastNotice, Listing
 from pat_core.model import Token
+from pat_core.records import NoticeRecord, NoticeState
 from pat_core.rotations import Rotation
+from pat_core.routes import is_webhook
 from pat_core.scopes import in_words
 from pat_core.views import TokenView
 
 _DAY_HOURS: Final = 24
+_NOW: Final = timedelta(days=1)
+_SOON: Final = timedelta(days=7)
 _LONGEST_SENTENCE: Final = 1000
 Badge = tuple[str, str]
+_STATES: Final[dict[NoticeState, Badge]] = {
+    NoticeState.PENDING: ("waits to be sent", "later"),
+    NoticeState.CLAIMED: ("is being sent", "later"),
+    NoticeState.UNREACHABLE: ("not told", "now"),
+    NoticeState.UNSENT: ("could not be sent", "now"),
+    NoticeState.ACCEPTED: ("sent", "good"),
+    NoticeState.DELIVERED: ("delivered", "good"),
+    NoticeState.NOT_NEEDED: ("no longer needed", "over"),
+}
 
 
 def plain(text: str) -> str:
@@ -101,15 +116,56 @@ def vault_command(rotation: Rotation, vault_url: str) -> str:
     return f"az keyvault secret show {place} --query value -o tsv"
 
 
+def owner(listing: Listing) -> str:
+    """Whose token it is, on one line."""
+    whose = listing.owner
+    return shown_name(whose.display_name or whose.address or whose.subject_descriptor)
+
+
+def token_path(listing: Listing) -> str:
+    """The path of a token's page for administrators."""
+    whose = listing.owner
+    parts = (whose.organization, whose.subject_descriptor, listing.token.authorization_id)
+    return "/report/tokens/" + "/".join(path_part(each, safe="") for each in parts)
+
+
+def urgency(listing: Listing, now: datetime) -> str:
+    """How loudly the expiry of anybody's token is to be shown: `now`, `soon`, `later` or `over`."""
+    left = listing.expires_at - now
+    if left <= timedelta(0):
+        return "over"
+    return "now" if left <= _NOW else "soon" if left <= _SOON else "later"
+
+
+def recipient(notice: NoticeRecord) -> str:
+    """To whom a notice goes: a webhook's address is a secret."""
+    if is_webhook(notice.recipient):
+        return "a Teams channel"
+    return notice.recipient or "nobody"
+
+
+def told(notice: LastNotice | NoticeRecord) -> Badge:
+    """How far a notice came, and how loudly that is to be shown."""
+    words, tone = _STATES[notice.state]
+    return words, tone
+
+
 FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "date": date,
     "date_and_time": date_and_time,
     "days": days,
     "hours": hours,
     "may": may,
+    "name": shown_name,
     "plain": plain,
 }
 GLOBALS: Final[dict[str, Any]] = {
+    "owner_of": owner,
+    "recipient_of": recipient,
+    "subject_of": subject,
+    "told": told,
+    "token_path": token_path,
+    "urgency_of": urgency,
     "badges": badges,
     "distance": distance,
     "global_pats_end": date(GLOBAL_PATS_END),

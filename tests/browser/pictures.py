@@ -100,7 +100,7 @@ def _shoot(browser: Browser, name: str, html: str, scheme: Scheme, height: int) 
     size: ViewportSize = {"width": 900, "height": height}
     with browser.new_page(color_scheme=scheme, viewport=size) as page:
         page.set_content(html)
-        page.add_style_tag(content=static("style.css").body)
+        page.add_style_tag(content=str(static("style.css").body))
         page.screenshot(path=DOCS / f"{name}.png")
 
 

@@ -140,7 +140,9 @@ class TestHosting:
 
     def test_tables(self) -> None:
         made = bicep.strings("app/storage.bicep", "var tableNames = [")
-        assert sorted(made) == sorted([rows.AUDIT, rows.INVENTORY, rows.OWNERS, rows.OUTBOX, rows.RUNS, SESSIONS])
+        assert sorted(made) == sorted(
+            [rows.AUDIT, rows.INVENTORY, rows.OWNERS, rows.OUTBOX, rows.RUNS, SESSIONS]
+        )
 
     def test_nothing_that_flex_forbids(self) -> None:
         for path in bicep.files():

@@ -123,7 +123,7 @@ class TestHealth:
 
     async def test_a_ledger_that_is_away_is_said(self, service: Service) -> None:
         class Gone(Away):
-            def rows(self, table, partition, **bounds):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - as inner
+            def rows(self, table, partition, **bounds):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN003, ANN202 - as inner
                 self._answer()
 
         async with service.host(Gone(service.store, 9)) as host, reached(host) as http:

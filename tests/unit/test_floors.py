@@ -20,6 +20,7 @@ PURE = {
     "expiry",
     "export",
     "fleet",
+    "fleet_views",
     "listing",
     "messages",
     "model",
@@ -49,8 +50,10 @@ FLOWS = {
     "desk",
     "doctor",
     "finishing",
+    "dossiers",
     "fleet_keeping",
     "fleet_report",
+    "forecasting",
     "forgetting",
     "inventory",
     "joining",
@@ -68,7 +71,7 @@ FLOWS = {
     "trail",
 }
 ADAPTERS = {"azure_devops", "channels", "ledger", "queues", "telemetry", "vault", "web"}
-FRONT = {"front", "posts"}
+FRONT = {"admin_front", "front", "posts"}
 BOOTSTRAP = {"bootstrap", "settings"}
 TOP = {
     "__main__",
