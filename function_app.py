@@ -60,6 +60,7 @@ async def send_digests(timer: func.TimerRequest) -> None:
         _LOG.info(Event.DIGEST_SENT, extra={"sent": delivered.sent, "failed": delivered.failed})
     else:
         _LOG.warning(Event.DIGEST_NOT_SENT, extra={"dry_run": services().settings.dry_run})
+    await services().note_settings()
     await services().watch.measure()
     await services().fleet_keeping.keep()
 

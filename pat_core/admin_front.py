@@ -178,9 +178,7 @@ class AdminFront:
     async def _trail(self, who: Administrator) -> WebResponse:
         since = self._now - timedelta(days=TRAIL_DAYS)
         entries = [
-            entry
-            for each in self.organizations.values()
-            async for entry in self.trail.entries(each.name, since)
+            entry for name in self._trails async for entry in self.trail.entries(name, since)
         ]
         entries.sort(key=lambda entry: entry.at, reverse=True)
         page = self.pages.trail(entries[:MOST_TRAIL], days=TRAIL_DAYS, who=who.name)
@@ -189,8 +187,8 @@ class AdminFront:
     async def _trail_export(self) -> WebResponse:
         async def lines() -> AsyncIterator[str]:
             since = self._now - timedelta(days=self.trail.days)
-            for each in self.organizations.values():
-                async for entry in self.trail.entries(each.name, since):
+            for name in self._trails:
+                async for entry in self.trail.entries(name, since):
                     yield audit_json(entry) + "\n"
 
         name = file_name("trail", self._now, "jsonl")
@@ -204,6 +202,11 @@ class AdminFront:
 
     def _problem(self, problem: Problem, who: str = "") -> WebResponse:
         return WebResponse(problem.status, self.pages.problem(problem, who=who))
+
+    @property
+    def _trails(self) -> list[str]:
+        """Whose entries there are: each organization's, and those of the settings."""
+        return [*(each.name for each in self.organizations.values()), ""]
 
     @property
     def _now(self) -> datetime:

@@ -35,6 +35,8 @@ class Result(StrEnum):
 class AuditEntry:
     """One line of the trail: who did what to which token when, aware UTC, and with what result.
 
+    Without an organization it is about the service's own settings.
+
     `who` is a subject descriptor, an Entra user by object id, or SERVICE; `mark` is the same for
     all lines of one action; `detail` is the reason that was given, "" for none.
     """
@@ -85,7 +87,7 @@ def read_audit(row: Row) -> AuditEntry:
     get = {name: str(value) for name, value in row.values.items()}
     return AuditEntry(
         read_key_time(row.key),
-        get["organization"],
+        get.get("organization", ""),
         get["who"],
         get.get("who_name", ""),
         get["action"],
@@ -107,4 +109,6 @@ def audit_line(entry: AuditEntry) -> str:
     who = f"{name} ({entry.who})" if name else entry.who
     time = f"{entry.at:%Y-%m-%d %H:%M:%S}Z"
     why = f" ({shown_name(entry.detail)})" if entry.detail else ""
-    return f"{time}  {entry.action} {entry.result}: {entry.authorization_id} by {who}{why}"
+    what = f"{entry.action} {entry.result}"
+    token = f": {entry.authorization_id}" if entry.authorization_id else ""
+    return f"{time}  {what}{token} by {who}{why}"

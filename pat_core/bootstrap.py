@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from pat_core.errors import SettingsError
 from pat_core.ports import Clock, Meter, OpsChannel, Queues, Store
 from pat_core.routes import ROUTED, Routes, webhook_recipient
-from pat_core.settings import Settings, load_settings, sentence
+from pat_core.settings import Settings, load_settings, sentence, shown
 
 if TYPE_CHECKING:
     import httpx
@@ -79,6 +79,7 @@ class Services:
 
     def __post_init__(self) -> None:
         self._closing = AsyncExitStack()
+        self._noted = False
 
     @cached_property
     def store(self) -> Store:
@@ -375,6 +376,15 @@ class Services:
         from pat_core.trail import Trail
 
         return Trail(self.store, self.clock, self.settings.audit_days)
+
+    async def note_settings(self) -> None:
+        """Put on record which settings changed since another process began, once for this one.
+
+        Raises LedgerError.
+        """
+        if not self._noted:
+            await self.trail.settings_seen(shown(self.settings))
+            self._noted = True
 
     @cached_property
     def meter(self) -> Meter:

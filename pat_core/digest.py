@@ -9,7 +9,7 @@ from math import ceil
 from typing import Final
 from uuid import UUID, uuid5
 
-from pat_core.model import Digest, Notice
+from pat_core.model import Deed, Digest, Notice
 
 _OPERATIONS: Final = UUID("6f0c1c1e-6a55-4c3c-9d2b-6b8a3f1f1d55")
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -72,7 +72,9 @@ def subject(digest: Digest, now: datetime) -> str:
 
 def _subject_of_deeds(digest: Digest) -> str:
     if len(digest.notices) > 1:
-        return f"[Azure DevOps] {_tokens(len(digest.notices))} changed in your name"
+        taken = all(notice.deed is Deed.TAKEN for notice in digest.notices)
+        how = "revoked by an administrator" if taken else "changed in your name"
+        return f"[Azure DevOps] {_tokens(len(digest.notices))} {how}"
     (notice,) = digest.notices
     name = shown_name(notice.token.display_name, _LONGEST_NAME)
     return f'[Azure DevOps] "{name}" was {notice.deed}'

@@ -104,7 +104,7 @@ class Dossiers:
             result = Result.DONE
         finally:
             await self.trail.ended(asked, result)
-        return await self._write(owner, account, record, f"{by.name or by.id}: {why}")
+        return await self._write(owner, account, record, f"By {by.name or by.id}, who says: {why}")
 
     async def _write(self, owner: Owner, account: Account, record: TokenRecord, said: str) -> Token:
         gone = replace(record.token, is_valid=False)

@@ -72,7 +72,7 @@ def audit(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON each.")] = False,
 ) -> None:
-    """Print who did what to which token, out of the service's ledger; the oldest first."""
+    """Print who did what to which token, and which settings changed; the oldest first."""
     settings = settings_for([organization])
     entries = run_to_end(_entries(settings, settings.organizations[0], days))
     for entry in entries:
@@ -84,7 +84,12 @@ def audit(
 async def _entries(settings: Settings, place: Organization, days: int) -> list[AuditEntry]:
     async with Services(settings) as services:
         since = services.clock() - timedelta(days=days)
-        return [entry async for entry in services.trail.entries(place.name, since)]
+        found = [
+            entry
+            for name in (place.name, "")
+            async for entry in services.trail.entries(name, since)
+        ]
+        return sorted(found, key=lambda entry: entry.at)
 
 
 async def _join(settings: Settings, place: Organization, object_id: str, wait: float) -> bool:

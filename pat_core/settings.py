@@ -254,6 +254,25 @@ def sentence(field: str, fault: str) -> str:
     return f"{setting}: {reason}. Example: {setting}={EXAMPLES[field]}"
 
 
+def shown(settings: Settings) -> dict[str, str]:
+    """Each setting by its name as it may be put on record: of a secret, only whether it is set."""
+    return {
+        f"PAT_{name.upper()}": _shown(getattr(settings, name))
+        for name in sorted(Settings.model_fields)
+    }
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return "a secret"
+    if isinstance(value, tuple):
+        # What may hold secrets shows them as stars.
+        return ", ".join(
+            each.name if isinstance(each, Organization) else str(each) for each in value
+        )
+    return "" if value is None else str(value)
+
+
 def _json_list(text: str) -> list[Any]:
     try:
         return list(json.loads(text))

@@ -69,6 +69,7 @@ class Renderer:
             "global_pats_end": date_and_time(GLOBAL_PATS_END),
             "any_global": any(notice.token.is_global for notice in digest.notices),
             "is_ours": bool(self._public_url),
+            "all_taken": all(notice.deed is Deed.TAKEN for notice in digest.notices),
         }
         kind = "deeds" if digest.is_of_deeds else "digest"
         html = self._inliner.inline(self._template(f"{kind}.html").render(words))

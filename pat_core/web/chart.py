@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Final
+from xml.etree.ElementTree import Element
 
 from pygal import Config, StackedBar
 from pygal.style import Style
@@ -71,5 +72,13 @@ def chart(weeks: Sequence[tuple[date, Mapping[Risk, int]]]) -> str:
     bars.x_labels_major = labels[::_EACH_MONTH]
     for risk in Risk:
         bars.add(RISK_WORDS[risk], [counts.get(risk, 0) for _, counts in weeks])
+    bars.add_xml_filter(_without_script)
     svg: str = bars.render(is_unicode=True, disable_xml_declaration=True)
     return svg
+
+
+def _without_script(root: Element) -> Element:
+    for parent in list(root.iter()):
+        for child in [each for each in parent if str(each.tag).rpartition("}")[2] == "script"]:
+            parent.remove(child)
+    return root

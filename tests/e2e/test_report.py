@@ -1,0 +1,380 @@
+"""Administrators' pages as browsers and attackers meet them, over real HTTP and MSAL."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sqlite3
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+
+from pat_core.listing import Flag
+from pat_core.local.world import ADMINISTRATOR, Person
+from pat_core.model import Deed, Owner
+from pat_core.web.sign_in import ADMIN_ROLE, SignIn, own_path
+from tests.builders import HOSTILE_NAMES
+from tests.estate import PAGE, House, opened
+from tests.fakes import FakeTime
+
+pytestmark = pytest.mark.anyio
+GROUP = "2f1a6c9e-8a0e-4a6e-9d0b-0f6f6a1c7d52"
+PATHS = (
+    "/report",
+    "/report/chart",
+    "/report/export.csv",
+    "/report/export.jsonl",
+    "/report/forecast",
+    "/report/trail",
+    "/report/trail.jsonl",
+    "/report/tokens/contoso-demo/aad.x/aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa",
+)
+
+
+@pytest.fixture
+async def house(tmp_path: Path, time: FakeTime) -> AsyncIterator[House]:
+    async with opened(tmp_path, time) as found:
+        await found.host.fire("plan_scan")
+        await found.host.drain()
+        await found.host.fire("send_digests")
+        yield found
+
+
+@pytest.fixture
+async def admin(house: House) -> AsyncIterator[httpx.AsyncClient]:
+    """A browser in which the administrator is signed in."""
+    async with house.browser() as found:
+        await house.signed_in(found, house.estate.simulator.world.person(ADMINISTRATOR))
+        yield found
+
+
+async def listed(admin: httpx.AsyncClient, query: str = "") -> list[dict[str, Any]]:
+    answer = await admin.get(f"/report/export.jsonl{query}")
+    assert answer.status_code == 200
+    return [json.loads(line) for line in answer.text.splitlines()]
+
+
+def path_of(found: dict[str, Any]) -> str:
+    where = (found["organization"], found["subject_descriptor"], found["authorization_id"])
+    return "/report/tokens/" + "/".join(where)
+
+
+class TestWhoMaySee:
+    async def test_nobody_without_signing_in(self, house: House) -> None:
+        async with house.browser() as browser:
+            for path in PATHS:
+                answer = await browser.get(f"{path}?window=7")
+                assert answer.status_code == 303
+                assert answer.headers["location"].startswith("/sign-in?next=%2Freport")
+                assert answer.text == ""
+
+    async def test_nobody_without_the_role(self, house: House) -> None:
+        async with house.browser() as browser:
+            await house.signed_in(browser, house.someone(2))
+            for path in PATHS:
+                answer = await browser.get(path)
+                assert answer.status_code == 403
+                assert "PatAdministrator" in answer.text
+            assert "/report" not in (await browser.get("/tokens")).text
+
+    async def test_a_bearer_token_is_no_session(self, house: House) -> None:
+        person = house.estate.simulator.world.person(ADMINISTRATOR)
+        bearer = house.estate.entra.token_for(person)
+        async with house.browser(authorization=f"Bearer {bearer}") as browser:
+            assert (await browser.get("/report")).status_code == 303
+
+    async def test_a_session_ends_after_fifteen_minutes(
+        self, house: House, admin: httpx.AsyncClient
+    ) -> None:
+        assert (await admin.get("/report")).status_code == 200
+        house.time.now += timedelta(minutes=15)
+        assert (await admin.get("/report")).status_code == 303
+
+    async def test_one_lands_where_one_wanted_to_go(self, house: House) -> None:
+        person = house.estate.simulator.world.person(ADMINISTRATOR)
+        async with house.browser() as browser:
+            first = await browser.get("/report?window=7&search=a+b")
+            landing = first.headers["location"].partition("next=")[2]
+            assert await house.signed_in(browser, person, landing) == (
+                "/report?window=7&search=a+b"
+            )
+
+    @pytest.mark.parametrize("elsewhere", ["/reports", "/report/../tokens", "//report", "report"])
+    def test_nobody_is_led_elsewhere(self, elsewhere: str) -> None:
+        assert own_path(elsewhere) == "/tokens"
+
+
+class TestClaims:
+    """What Entra says of whoever signs in, given to the code that reads it."""
+
+    @pytest.mark.parametrize(
+        ("claims", "group", "is_admin"),
+        [
+            ({"roles": [ADMIN_ROLE]}, "", True),
+            ({"roles": ["Other", ADMIN_ROLE]}, "", True),
+            ({"roles": ["patadministrator"]}, "", False),
+            ({"roles": ADMIN_ROLE}, "", False),
+            ({"roles": []}, "", False),
+            ({}, "", False),
+            ({"groups": [GROUP]}, GROUP, True),
+            ({"groups": [GROUP.upper()]}, GROUP, True),
+            ({"groups": [GROUP]}, "", False),
+            ({"groups": [""]}, "", False),
+            ({"groups": ["00000000-0000-0000-0000-000000000000"]}, GROUP, False),
+            ({"groups": GROUP}, GROUP, False),
+            ({"_claim_names": {"groups": "src1"}}, GROUP, False),
+        ],
+    )
+    async def test_role_or_group(
+        self, claims: dict[str, Any], group: str, *, is_admin: bool
+    ) -> None:
+        who = await sign_in({"tid": "t1"} | claims, group).end({}, {})
+        assert who.is_admin is is_admin
+
+    async def test_another_tenant_is_refused_whatever_it_says(self) -> None:
+        with pytest.raises(Exception, match="another tenant"):
+            await sign_in({"tid": "t2", "roles": [ADMIN_ROLE]}, "").end({}, {})
+
+    async def test_the_simulated_entra_gives_the_role_to_one(self, house: House) -> None:
+        tokens, world = house.estate.entra.tokens, house.estate.simulator.world
+        found = [
+            jwt.decode(
+                tokens.id_token(world.person(number), "c", "n"),
+                options={"verify_signature": False},
+            ).get("roles")
+            for number in range(3)
+        ]
+        assert found == [[ADMIN_ROLE], None, None]
+
+
+def sign_in(claims: dict[str, Any], group: str) -> SignIn:
+    class Application:
+        def acquire_token_by_auth_code_flow(self, *_: object) -> dict[str, Any]:
+            return {"access_token": "x", "id_token_claims": claims}
+
+    return SignIn(
+        Application,  # type: ignore[arg-type] # the one method that is called
+        public_url="https://pats.contoso.com",
+        tenant="t1",
+        admin_group=group,
+    )
+
+
+class TestFleet:
+    async def test_counts_are_those_of_what_they_lead_to(
+        self, house: House, admin: httpx.AsyncClient
+    ) -> None:
+        tally = await house.shared.fleet.tally()
+        for window, count in tally.windows.items():
+            asked = f"?window={window or 'expired'}"
+            assert len(await listed(admin, asked)) == count
+        for flag in Flag:
+            assert len(await listed(admin, f"?only={flag}")) == tally.flags[flag]
+        assert len(await listed(admin)) == tally.tokens > 100
+        page = await admin.get("/report")
+        assert f"<strong>{tally.tokens}</strong> <span>All tokens</span>" in page.text
+
+    async def test_pages_follow_one_another(self, admin: httpx.AsyncClient) -> None:
+        seen, where = 0, "/report"
+        while where:
+            page = (await admin.get(where)).text
+            seen += page.count('<th scope="row"><a href="/report/tokens/')
+            link = page.partition('" rel="next"')[0] if 'rel="next"' in page else ""
+            where = link.rpartition('href="')[2].replace("&amp;", "&").partition("#")[0]
+        assert seen == len(await listed(admin))
+
+    async def test_a_get_changes_nothing(self, house: House, admin: httpx.AsyncClient) -> None:
+        found = (await listed(admin))[0]
+        path = house.shared.settings.local_dir / "ledger.sqlite"
+        before = contents(path)
+        for each in (*PATHS[:-1], path_of(found)):
+            assert (await admin.get(each)).status_code == 200
+        assert contents(path) == before
+
+    async def test_the_banner_says_what_was_missed(
+        self, house: House, admin: httpx.AsyncClient
+    ) -> None:
+        assert "Every user of every organization was read." in (await admin.get("/report")).text
+        house.time.now += timedelta(minutes=10)
+        await house.host.fire("plan_scan")
+        page = (await admin.get("/report")).text
+        assert "Not everything is known or told." in page
+        assert "the users are not all listed" in page
+
+    async def test_the_chart_has_no_script(self, admin: httpx.AsyncClient) -> None:
+        chart = await admin.get("/report/chart")
+        assert chart.headers["content-type"].startswith("image/svg+xml")
+        assert chart.headers["content-security-policy"].startswith("default-src 'none'")
+        assert "<script" not in chart.text
+        assert "full access" in chart.text
+
+    async def test_an_unknown_page_is_none(self, admin: httpx.AsyncClient) -> None:
+        assert (await admin.get("/report/passwords")).status_code == 404
+        token = PATHS[-1]
+        for path in (token, token.replace("contoso-demo", "fabrikam")):
+            assert (await admin.get(path)).status_code == 404
+
+    async def test_a_hostile_search_is_only_text(self, admin: httpx.AsyncClient) -> None:
+        for name in HOSTILE_NAMES:
+            page = await admin.get("/report", params={"search": name, "organization": name})
+            assert page.status_code == 200
+            assert "<script>alert" not in page.text
+            assert "<img src=x" not in page.text
+            assert 'value="49"' not in page.text
+
+
+class TestExport:
+    async def test_csv_and_json_hold_the_same(self, admin: httpx.AsyncClient) -> None:
+        answer = await admin.get("/report/export.csv?window=30")
+        assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+        assert answer.headers["content-disposition"] == (
+            'attachment; filename="pat-warden-all-2026-11-23.csv"'
+        )
+        assert answer.content.startswith(b"\xef\xbb\xbforganization,")
+        rows = list(csv.DictReader(StringIO(answer.content.decode("utf-8-sig"), newline="")))
+        found = await listed(admin, "?window=30")
+        assert [row["authorization_id"] for row in rows] == [
+            each["authorization_id"] for each in found
+        ]
+        assert rows
+
+    async def test_it_is_packed_for_the_way(self, admin: httpx.AsyncClient) -> None:
+        answer = await admin.get("/report/export.jsonl")
+        assert answer.headers["content-encoding"] == "gzip"
+        assert int(answer.headers["content-length"]) * 3 < len(answer.content)
+
+
+class TestRevoke:
+    async def test_it_needs_a_page_of_ours(self, house: House, admin: httpx.AsyncClient) -> None:
+        found = (await listed(admin, "?window=30"))[0]
+        for headers in ({}, {"sec-fetch-site": "cross-site"}, {"origin": "https://evil.example"}):
+            answer = await admin.post(
+                f"{path_of(found)}/revoke", data={"reason": "x"}, headers=headers
+            )
+            assert answer.status_code == 403
+        assert await is_living(house, found)
+
+    async def test_it_needs_the_role(self, house: House, admin: httpx.AsyncClient) -> None:
+        found = (await listed(admin, "?window=30"))[0]
+        async with house.browser() as browser:
+            await house.signed_in(browser, house.someone(2))
+            answer = await browser.post(
+                f"{path_of(found)}/revoke", data={"reason": "x"}, headers=PAGE
+            )
+        assert answer.status_code == 403
+        assert await is_living(house, found)
+
+    async def test_it_needs_a_reason(self, house: House, admin: httpx.AsyncClient) -> None:
+        found = (await listed(admin, "?window=30"))[0]
+        for reason in ("", "   ", "\r\n"):
+            answer = await admin.post(
+                f"{path_of(found)}/revoke", data={"reason": reason}, headers=PAGE
+            )
+            assert answer.status_code == 409
+            assert "No reason was given." in answer.text
+        assert await is_living(house, found)
+
+    async def test_it_is_done_recorded_and_told(
+        self, house: House, admin: httpx.AsyncClient
+    ) -> None:
+        found = next(
+            each for each in await listed(admin, "?window=30&sort=owner") if each["address"]
+        )
+        path = path_of(found)
+        answer = await admin.post(
+            f"{path}/revoke", data={"reason": "It stood\r\nin a build log"}, headers=PAGE
+        )
+        assert (answer.status_code, answer.headers["location"]) == (303, f"{path}?told=revoke")
+        assert not await is_living(house, found)
+        page = (await admin.get(answer.headers["location"])).text
+        assert "Its end is ordered." in page
+        assert "It stood in a build log" in page
+        assert "The token was revoked, or is gone." in page
+        assert found not in await listed(admin)
+        trail = [
+            json.loads(line) for line in (await admin.get("/report/trail.jsonl")).text.splitlines()
+        ]
+        mine = [each for each in trail if each["action"] == "revoke as administrator"]
+        assert [each["result"] for each in mine] == ["asked", "done"]
+        assert {each["detail"] for each in mine} == {"It stood in a build log"}
+        assert all(each["who"].startswith("entra:") and each["who_name"] for each in mine)
+        again = await admin.post(f"{path}/revoke", data={"reason": "again"}, headers=PAGE)
+        assert again.status_code == 409
+        account = await house.shared.book.account(owner_of(found))
+        (told,) = [each for each in account.notices.values() if each.deed]
+        assert told.deed is Deed.TAKEN
+        assert told.recipient == found["address"]
+        assert "who says: It stood in a build log" in told.detail
+
+
+class TestForecast:
+    async def test_after_a_scan_all_that_is_due_waits_or_was_sent(
+        self, admin: httpx.AsyncClient
+    ) -> None:
+        page = (await admin.get("/report/forecast")).text
+        assert "Nothing. What is due was found already." in page
+
+    async def test_it_is_what_the_next_scan_then_finds(
+        self, house: House, admin: httpx.AsyncClient
+    ) -> None:
+        house.time.now += timedelta(days=3)
+        await house.signed_in(admin, house.estate.simulator.world.person(ADMINISTRATOR))
+        before = await house.shared.admin_front.forecasting.forecast()
+        page = (await admin.get("/report/forecast")).text
+        for digest in before.coming:
+            assert digest.recipient in page
+        await house.host.fire("plan_scan")
+        await house.host.drain()
+        after = await house.shared.admin_front.forecasting.forecast()
+        assert {each.recipient for each in before.coming} <= {
+            each.recipient for each in after.waiting
+        }
+        assert len(before.coming) > 2
+        assert not after.coming
+
+
+class TestSettings:
+    async def test_a_change_is_seen_at_start_and_no_secret_with_it(
+        self, house: House, admin: httpx.AsyncClient
+    ) -> None:
+        settings = house.shared.settings
+        house.shared.settings = settings.model_copy(update={"windows_days": (60, 7)})
+        house.shared._noted = False
+        await house.host.fire("send_digests")
+        page = (await admin.get("/report/trail")).text
+        assert "set PAT_WINDOWS_DAYS" in page
+        assert "from &#39;30, 14, 7, 3, 1&#39; to &#39;60, 7&#39;" in page
+        secret = house.estate.secret.get_secret_value().encode()
+        assert secret not in (settings.local_dir / "ledger.sqlite").read_bytes()
+
+
+def owner_of(found: dict[str, Any]) -> Owner:
+    return Owner(found["organization"], found["subject_descriptor"])
+
+
+def person_of(house: House, found: dict[str, Any]) -> Person:
+    person = house.estate.simulator.world.find(found["subject_descriptor"])
+    assert person
+    return person
+
+
+async def is_living(house: House, found: dict[str, Any]) -> bool:
+    # A revocation may take its time in Azure DevOps, and in the simulated one too.
+    house.time.now += timedelta(hours=2)
+    tokens = house.estate.changes.tokens(person_of(house, found))
+    house.time.now -= timedelta(hours=2)
+    (token,) = [each for each in tokens if each.authorization_id == found["authorization_id"]]
+    return token.is_valid
+
+
+def contents(path: Path) -> list[str]:
+    with sqlite3.connect(path) as db:
+        found = list(db.iterdump())
+    db.close()
+    return found
