@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from io import StringIO
 from typing import Final
 
-from pat_core.digest import shown_name
 from pat_core.listing import Listing
 from pat_core.scopes import in_words
 
@@ -112,12 +111,6 @@ def file_name(organization: str, now: datetime, kind: str) -> str:
     """A name for the file, plain ASCII."""
     plain = re.sub(r"[^A-Za-z0-9-]", "", organization) or "all"
     return f"pat-warden-{plain}-{now:%Y-%m-%d}.{kind}"
-
-
-def short_name(listing: Listing) -> str:
-    """Whose token it is, on one line."""
-    owner = listing.owner
-    return shown_name(owner.display_name or owner.address or owner.subject_descriptor, 60)
 
 
 def _plain(cell: Cell) -> Cell:

@@ -28,7 +28,7 @@ _LOG: Final = logging.getLogger("pat_warden")
 
 @dataclass(frozen=True, slots=True)
 class FleetKeeping:
-    """Works after each scan, and counts once an hour."""
+    """Works after each scan, and counts once an hour; who left is known by a complete one alone."""
 
     report: FleetReport
     inventory: Inventory
@@ -47,7 +47,8 @@ class FleetKeeping:
         kept = await self.report.kept(organization)
         run = await self._finished(organization)
         is_new = run is not None and (kept is None or kept.run_id != run.run_id)
-        if run and is_new:
+        # Of a run that missed somebody nobody knows who is gone and who was only not seen.
+        if run and is_new and run.complete:
             gone = await self._sweep(organization, run)
             _LOG.info(Event.FLEET_SWEPT, extra={"organization": organization, "gone": gone})
         if is_new or (kept and self._now - kept.counted_at >= COUNTED_EVERY):

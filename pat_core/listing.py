@@ -78,6 +78,11 @@ class Listing:
         return effective_expiry(self.token)
 
     @property
+    def owner_name(self) -> str:
+        """What to call its owner: a name, an address, or what Azure DevOps calls them."""
+        return self.owner.display_name or self.owner.address or self.owner.subject_descriptor
+
+    @property
     def risk(self) -> Risk:
         """What its gravest scope allows."""
         return risk_of(self.token.scope)
@@ -119,8 +124,7 @@ def views(listing: Listing) -> Iterator[str]:
     by_expiry = f"{key_time(listing.expires_at)}|{listing.id}"
     yield f"{Order.EXPIRES}|{by_expiry}"
     yield f"{Order.CREATED}|{_backward(token.valid_from)}|{listing.id}"
-    name = listing.owner.display_name or listing.owner.address or listing.owner.subject_descriptor
-    yield f"{Order.OWNER}|{_sortable(name)}|{by_expiry}"
+    yield f"{Order.OWNER}|{_sortable(listing.owner_name)}|{by_expiry}"
     for flag in sorted(listing.flags):
         yield f"{flag}|{by_expiry}"
 

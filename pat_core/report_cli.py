@@ -15,7 +15,7 @@ from pat_core.arguments import run_to_end, settings_for
 from pat_core.bootstrap import Services
 from pat_core.digest import distance, shown_name
 from pat_core.errors import ExitStatus, SettingsError
-from pat_core.export import csv_lines, json_lines, short_name
+from pat_core.export import csv_lines, json_lines
 from pat_core.fleet import Query
 from pat_core.fleet_report import FleetReport
 from pat_core.listing import Flag, Listing, Order
@@ -110,7 +110,7 @@ async def _show(fleet: FleetReport, query: Query) -> None:
         ends = each.expires_at
         table.add_row(
             f"{ends:%Y-%m-%d}, {distance(ends, now)}",
-            escape(short_name(each)),
+            escape(shown_name(each.owner_name, 60)),
             escape(shown_name(each.token.display_name, 60)),
             RISK_WORDS[each.risk],
             told_in_words(each),

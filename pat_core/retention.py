@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
+from pat_core.model import Token
 from pat_core.records import Account, notice_row, token_row
 from pat_core.rotations import Rotation, RotationState, rotation_row
 from pat_core.rows import Change, Row, Verb
@@ -15,15 +16,19 @@ RETENTION_DAYS: Final = 90
 _OVER: Final = (RotationState.DONE, RotationState.GIVEN_UP)
 
 
-def too_old(account: Account, partition: str, now: datetime, keep: timedelta) -> list[Row]:
+def too_old(
+    account: Account, partition: str, seen: Iterable[Token], now: datetime, keep: timedelta
+) -> list[Row]:
     """The rows of an owner's tokens that are gone for longer than that, with all about them.
 
-    A rotation that is not over keeps its token.
+    One that is seen again is kept, and so is one whose rotation is not over.
     """
+    back = {token.authorization_id for token in seen}
     gone = {
         key: record
         for key, record in account.tokens.items()
-        if record.gone_at is not None
+        if key not in back
+        and record.gone_at is not None
         and record.gone_at < now - keep
         and _is_over(account.rotations.get(key))
     }

@@ -133,7 +133,7 @@ class Scanner:
     ) -> Decision:
         now = self.clock()
         due = due_notices(owner, reading.tokens, account, now, self.windows)
-        old = too_old(account, owner.partition, now, self.retention)
+        old = too_old(account, owner.partition, reading.tokens, now, self.retention)
         decision = decide(
             owner,
             reading,

@@ -30,7 +30,7 @@ _LOG: Final = logging.getLogger("pat_warden")
 _SETTINGS: Final = "settings"
 _LONGEST_VALUE: Final = 80
 _PURGED_BACK: Final = timedelta(days=800)
-"""How far back of the limit is looked for what is too old: purging runs hourly."""
+"""How far back of the limit is looked for what is too old: purging runs daily."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,8 +118,7 @@ def vault_command(rotation: Rotation, vault_url: str) -> str:
 
 def owner(listing: Listing) -> str:
     """Whose token it is, on one line."""
-    whose = listing.owner
-    return shown_name(whose.display_name or whose.address or whose.subject_descriptor)
+    return shown_name(listing.owner_name)
 
 
 def token_path(listing: Listing) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pat_core.errors import LedgerUnavailable, Unavailable
+from pat_core.errors import AzureDevOpsError, LedgerUnavailable, NotPermitted, Unavailable
 from pat_core.fleet import Query
 from pat_core.fleet_keeping import FleetKeeping
 from pat_core.fleet_report import FleetReport
@@ -267,6 +267,21 @@ class TestKeeping:
         await keeping(service).keep()
         assert Flag.OWNER_GONE not in (await one(service, "ci")).flags
 
+    @pytest.mark.parametrize("fault", [Unavailable("No."), NotPermitted("No.")])
+    async def test_after_a_scan_that_missed_somebody_nobody_is_gone(
+        self, service: Service, fault: AzureDevOpsError
+    ) -> None:
+        service.owns(ANA, a_token("ci", 300, lifetime=365))
+        service.owns(BO, a_token("other", 300))
+        await service.scan()
+        service.azure_devops.users.remove(ANA)
+        service.azure_devops.owned[BO.subject_descriptor] = fault
+        service.time.now += timedelta(days=100)
+        assert not (await service.scan()).complete
+        await keeping(service).keep()
+        assert Flag.OWNER_GONE not in (await one(service, "ci")).flags
+        assert await service.keys(OWNERS, ANA.partition)
+
     async def test_the_count_is_kept_for_an_hour(self, service: Service) -> None:
         service.owns(ANA, a_token("a", 5), a_token("b", 50, scope="app_token"))
         await service.scan()
@@ -321,6 +336,18 @@ class TestRetention:
         service.time.now += timedelta(days=91)
         await service.scan()
         assert await service.keys(OWNERS, ANA.partition) == ["owner", "token|stays"]
+
+    async def test_one_that_comes_back_as_it_would_be_forgotten_is_kept(
+        self, service: Service
+    ) -> None:
+        service.owns(ANA, a_token("ci", 300), a_token("stays", 300))
+        await service.scan()
+        service.owns(ANA, a_token("stays", 300))
+        await service.scan()
+        service.owns(ANA, a_token("ci", 300), a_token("stays", 300))
+        service.time.now += timedelta(days=91)
+        assert (await service.scan()).complete
+        assert await listed(service) == ["ci", "stays"]
 
 
 class TestForget:
