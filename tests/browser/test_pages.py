@@ -14,7 +14,9 @@ from playwright.sync_api import Browser, Page, Route
 import pat_core.web
 from tests.browser.test_accessibility import AXE, RULES, VALIDATE, need
 from tests.browser.test_mail import Scheme, luminance
-from tests.samples import SAMPLES, SECRET
+from tests.fleet_samples import FLEET_SAMPLES, a_chart
+from tests.samples import SAMPLES as OWNER_SAMPLES
+from tests.samples import SECRET
 
 STATIC = Path(pat_core.web.__file__).parent / "static"
 POLICY = (
@@ -24,6 +26,7 @@ POLICY = (
 TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 HOME = "https://pats.contoso.example"
+SAMPLES = OWNER_SAMPLES | FLEET_SAMPLES
 
 
 def answer(route: Route) -> None:
@@ -31,6 +34,9 @@ def answer(route: Route) -> None:
     file = STATIC / path.removeprefix("/static/")
     if path.startswith("/static/") and file.exists():
         route.fulfill(body=file.read_bytes(), content_type=TYPES[file.suffix])
+        return
+    if path.startswith("/report/chart"):
+        route.fulfill(body=a_chart(), content_type="image/svg+xml")
         return
     html = SAMPLES[path.removeprefix("/")]()
     headers = {"Content-Security-Policy": POLICY}
