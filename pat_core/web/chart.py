@@ -37,7 +37,7 @@ _DARK: Final = (
     " {{ id }} .legends .legend text { fill: #c3c9d3 !important }"
     " {{ id }} .axis path { stroke: #2d333d !important } }"
 )
-_QUIET: Final = "inline:{{ id }} .axis path { stroke: #d5d9df; stroke-dasharray: none }"
+_QUIET: Final = "inline:{{ id }} .axis path { stroke: #d5d9df !important }"
 _EACH_MONTH: Final = 4
 
 
