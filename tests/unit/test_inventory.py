@@ -308,6 +308,7 @@ class TestKeeping:
         await service.scan()
         await keeping(service).keep()
         service.owns(ANA, a_token("a", 5))
+        service.time.now += timedelta(minutes=1)
         await service.scan()
         assert (await fleet(service).tally()).tokens == 2
         await keeping(service).keep()
