@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 from pat_core.scopes import FULL_ACCESS
@@ -47,6 +48,7 @@ RISK_WORDS: Final = {
 }
 
 
+@lru_cache(maxsize=1024)  # a fleet has few scopes, and many tokens of each
 def risk_of(scope: str) -> Risk:
     """The risk of a scope (space-separated `vso.*`); a deed that is not known counts as reading."""
     scopes = scope.split()

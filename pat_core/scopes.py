@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 FULL_ACCESS: Final = "app_token"
@@ -67,6 +68,7 @@ _DEEDS: Final = {
 }
 
 
+@lru_cache(maxsize=1024)  # a fleet has few scopes, and many tokens of each
 def in_words(scope: str) -> str:
     """What a scope (space-separated `vso.*`) allows: `read and write code, read packages`.
 

@@ -161,23 +161,29 @@ def _ours(address: str, concurrency: int, *, stock: bool = False) -> int:
 def whole_scan(address: str, concurrency: int) -> int:
     """All of `scan` through the functions: queues, rules, every change written to SQLite."""
 
+    with tempfile.TemporaryDirectory() as folder:
+        return scan_into(Path(folder), address, concurrency)
+
+
+def scan_into(folder: Path, address: str, concurrency: int) -> int:
+    """The same, with a ledger that is left in a folder."""
+
     async def run() -> int:
-        with tempfile.TemporaryDirectory() as folder:
-            there = Organization(ORGANIZATION, f"{address}/{ORGANIZATION}")
-            given = {"organizations": (there,), "local_dir": Path(folder)}
-            settings = _settings(concurrency).model_copy(update=given)
-            queues = MemoryQueues()
-            shared = Services(settings)
-            shared.queues = queues
-            shared.store = Counted(shared.store)
-            async with sharing(shared):
-                host = Host(app, queues, shared.clock)
-                await host.fire("plan_scan")
-                await host.drain()
-                (report,) = await RunLog(shared.store, shared.clock).recent(ORGANIZATION)
-            assert report.complete, report
-            ROWS["tokens"] = report.coverage.tokens
-            return report.coverage.users
+        there = Organization(ORGANIZATION, f"{address}/{ORGANIZATION}")
+        given = {"organizations": (there,), "local_dir": folder}
+        settings = _settings(concurrency).model_copy(update=given)
+        queues = MemoryQueues()
+        shared = Services(settings)
+        shared.queues = queues
+        shared.store = Counted(shared.store)
+        async with sharing(shared):
+            host = Host(app, queues, shared.clock)
+            await host.fire("plan_scan")
+            await host.drain()
+            (report,) = await RunLog(shared.store, shared.clock).recent(ORGANIZATION)
+        assert report.complete, report
+        ROWS["tokens"] = report.coverage.tokens
+        return report.coverage.users
 
     return asyncio.run(run())
 
