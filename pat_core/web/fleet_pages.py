@@ -77,7 +77,7 @@ class FleetPages(Pages):
             tally=answer.tally,
             summary=answer.summary,
             tiles=list(_tiles(answer.query, answer.tally)),
-            weeks=weeks_of_a_year(answer.tally),
+            weeks=[each for each in weeks_of_a_year(answer.tally) if any(each[1].values())],
             risks=RISK_WORDS,
             flags=FLAG_WORDS,
             windows=_WINDOWS,

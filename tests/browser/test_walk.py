@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import re
 import signal
@@ -11,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from urllib.request import Request, urlopen
 
@@ -19,6 +21,9 @@ from playwright.sync_api import Browser, BrowserContext, Error, Page, Route
 
 from pat_core.local.outbox import read_stored, stored_names
 from tests.azurite import free_ports
+from tests.browser.test_accessibility import AXE, need
+from tests.browser.test_mail import Scheme
+from tests.browser.test_pages import violations
 
 ROOT = Path(__file__).parents[2]
 
@@ -85,12 +90,11 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
     assert running.stdout
     assert "outbox" in running.stdout.readline()
     address = f"http://127.0.0.1:{port}"
-    post(f"{address}/admin/functions/plan_scan")
     found = Serve(address, folder / ".local")
     before = -1
     while before < (before := len(found.links())) or before == 0:
-        # Until no more come: the scan is over then, and the order of the links is fixed.
-        subprocess.run(["sleep", "2"], check=True)  # noqa: S607 - in every system
+        # Until no more come: the first scan is over then, and the order of the links is fixed.
+        subprocess.run(["sleep", "1"], check=True)  # noqa: S607 - in every system
         post(f"{address}/admin/functions/send_digests")
     assert before > 8
     yield found
@@ -293,3 +297,81 @@ def signed_in_quietly(
         page.goto(f"{page.url}&login_hint={recipient}")
         page.locator("a").filter(has_text=recipient).first.click()
         yield page
+
+
+class TestTheFleet:
+    """An administrator at the pages as they are served."""
+
+    def test_a_filter_a_page_further_and_an_export(
+        self, browser: Browser, serve: Serve, tmp_path: Path
+    ) -> None:
+        with at_the_fleet(browser, serve) as page:
+            assert page.evaluate("document.querySelector('img.chart').naturalWidth") > 0
+            first = page.locator("table.fleet tbody tr").count()
+            page.get_by_role("link", name="Next page").click()
+            assert 0 < page.locator("table.fleet tbody tr").count() <= first
+            page.get_by_role("link", name="First page").click()
+            page.get_by_label("Risk").select_option("full-access")
+            page.get_by_role("button", name="Show", exact=True).click()
+            assert "risk=full-access" in page.url
+            shown = page.locator("table.fleet tbody tr")
+            assert all("Full access" in text for text in shown.all_inner_texts())
+            with page.expect_download() as download:
+                page.get_by_role("link", name="CSV").click()
+            file = tmp_path / "fleet.csv"
+            download.value.save_as(file)
+            text = file.read_text(encoding="utf-8-sig")
+            found = list(csv.DictReader(StringIO(text, newline="")))
+            assert {each["risk"] for each in found} == {"full-access"}
+            assert len(found) >= shown.count()
+
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    def test_axe_finds_nothing_on_any_of_them(
+        self, browser: Browser, serve: Serve, scheme: Scheme
+    ) -> None:
+        need(AXE)
+        with at_the_fleet(browser, serve, scheme) as page:
+            token = page.locator("table.fleet th a").first.get_attribute("href")
+            for path in ("/report", token, "/report/forecast", "/report/trail"):
+                page.goto(f"{serve.address}{path}")
+                assert violations(page) == []
+
+    def test_a_revocation_needs_a_reason_and_is_told(self, browser: Browser, serve: Serve) -> None:
+        with at_the_fleet(browser, serve) as page:
+            page.goto(f"{serve.address}/report?sort=created")
+            # One that no mail was about, so that no other test wants it.
+            row = page.locator("table.fleet tbody tr").filter(has_text="none yet").first
+            row.locator("th a").click()
+            revoke = page.get_by_role("button", name="Revoke")
+            revoke.click()
+            # Chromium itself asks for the reason, and nothing is sent.
+            assert "told=" not in page.url
+            page.get_by_label("Reason").fill("leaked in a build log")
+            revoke.click()
+            assert "told=revoke" in page.url
+            assert "leaked in a build log" in page.inner_text("main")
+            page.goto(f"{serve.address}/report/trail")
+            assert "leaked in a build log" in page.inner_text("main")
+
+    def test_whoever_is_no_administrator_is_told_so(self, browser: Browser, serve: Serve) -> None:
+        kofi = "kofi.lindqvist@contoso.example"
+        with signed_in_quietly(browser, serve, 0, whom=kofi) as page:
+            answer = page.goto(f"{serve.address}/report")
+            assert answer
+            assert answer.status == 403
+            assert "for administrators" in page.inner_text("h1")
+
+
+@contextmanager
+def at_the_fleet(browser: Browser, serve: Serve, scheme: Scheme = "light") -> Iterator[Page]:
+    """The report as an administrator sees it who has just signed in."""
+    context = browser.new_context(color_scheme=scheme, accept_downloads=True)
+    said: list[str] = []
+    page = watched(context, said)
+    page.goto(f"{serve.address}/report")
+    page.locator("a").filter(has_text="administrator").first.click()
+    page.wait_for_load_state()
+    assert page.url == f"{serve.address}/report"
+    yield page
+    context.close()
+    assert said == []

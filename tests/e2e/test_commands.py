@@ -101,7 +101,7 @@ class TestDemo:
         assert len(desk.mails()) == written
 
     async def test_each_recipient_gets_one_mail(self, desk: Desk) -> None:
-        await desk.run("demo")
+        await desk.run("demo", "--users", "60")
         recipients = Counter(mail["recipient"] for mail in desk.mails())
         assert set(recipients.values()) == {1}
 
@@ -114,7 +114,7 @@ class TestDemo:
                     windows.setdefault(key, []).append(notice["window"])
             return windows
 
-        await desk.run("demo", "--now", "2026-11-23T08:00:00Z")
+        await desk.run("demo", "--users", "60", "--now", "2026-11-23T08:00:00Z")
         first = told()
         await desk.run("demo", "--now", "2026-11-30T08:00:00Z")
         both = told()
