@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from datetime import timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
 
 from playwright.sync_api import Browser, ViewportSize, sync_playwright
 
@@ -19,9 +21,11 @@ from pat_core.web.pages import Pages
 from tests.browser.conftest import FLAGS
 from tests.browser.test_card import show
 from tests.browser.test_mail import Scheme
+from tests.browser.test_walk import at_the_fleet, served
 from tests.builders import ANA, a_notice
 from tests.fakes import NOW
 
+SCHEMES: Final[tuple[Scheme, ...]] = ("light", "dark")
 DOCS = Path(__file__).parents[2] / "docs"
 DIGEST = compose(
     [
@@ -96,6 +100,18 @@ def rotated(browser: Browser) -> None:
     _shoot(browser, "rotated", html, "light", 560)
 
 
+def fleet(browser: Browser) -> None:
+    """The fleet of the embedded organization, as `make serve` shows it."""
+    with TemporaryDirectory() as folder, served(Path(folder)) as serve:
+        with at_the_fleet(browser, serve) as page:
+            page.set_viewport_size({"width": 1200, "height": 1010})
+            page.screenshot(path=DOCS / "fleet-light.png")
+        with at_the_fleet(browser, serve, "dark") as page:
+            page.set_viewport_size({"width": 1200, "height": 900})
+            page.locator("#tokens").evaluate("each => each.scrollIntoView()")
+            page.screenshot(path=DOCS / "fleet-dark.png")
+
+
 def _shoot(browser: Browser, name: str, html: str, scheme: Scheme, height: int) -> None:
     size: ViewportSize = {"width": 900, "height": height}
     with browser.new_page(color_scheme=scheme, viewport=size) as page:
@@ -109,12 +125,13 @@ def main() -> None:
     with sync_playwright() as playwright:
         found = shutil.which("chromium")
         browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
-        for scheme in ("light", "dark"):
+        for scheme in SCHEMES:
             mail(browser, scheme)
             token(browser, scheme)
         card(browser)
         tokens(browser)
         rotated(browser)
+        fleet(browser)
         browser.close()
 
 

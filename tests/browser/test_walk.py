@@ -75,7 +75,13 @@ def post(address: str) -> None:
 
 @pytest.fixture(scope="module")
 def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
-    folder = tmp_path_factory.mktemp("desk")
+    with served(tmp_path_factory.mktemp("desk")) as found:
+        yield found
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[Serve]:
+    """What `serve` shows in an empty folder once its first scan is over and everybody is told."""
     (port,) = free_ports(1)
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PAT_")}
     command = [sys.executable, "-u", "-m", "pat_core", "serve", "--port", str(port)]
