@@ -9,7 +9,7 @@ RUN := .venv/bin/python
 SOURCES := function_app.py pat_core tests infra
 BICEPCHECK := ../shared/tools/bicepcheck.py
 
-.PHONY: demo serve test check bench format clean
+.PHONY: demo serve test check bench simulate format clean
 
 demo: .venv/cli
 	$(RUN) -m pat_core demo $(ARGS)
@@ -37,6 +37,9 @@ check: .venv/dev
 
 bench: .venv/dev
 	$(RUN) -m tests.bench $(ARGS)
+
+simulate: .venv/dev
+	$(RUN) -m tests.simulation --seeds $(or $(SEEDS),1000) $(ARGS)
 
 format: .venv/dev
 	$(RUN) -m ruff check --fix $(SOURCES)

@@ -15,7 +15,7 @@ from pat_core.ports import Clock, Store
 from pat_core.rows import INVENTORY, Row
 
 PAGE: Final = 50
-MOST_EXAMINED: Final = 30_000
+MOST_EXAMINED: Final = 15_000
 """How many tokens are looked at for one page: of a rare search the rest is for the next."""
 COUNTED_ANEW: Final = 5_000
 """Up to so many tokens are counted whenever somebody asks."""

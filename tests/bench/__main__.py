@@ -42,7 +42,7 @@ process of its own. Everything is what is deployed and each SDK that it may need
 FLEET = """\
 What administrators ask of a SQLite ledger that a whole scan filled, each in a process of its own. A
 page begins at the function, with reading its session, and ends with the HTML; signing in and the
-host are left out. A search looks at 30,000 tokens at most, then offers to go on.
+host are left out. A search looks at 15,000 tokens at most, then offers to go on.
 """
 Part = tuple[str, str, Callable[[], Iterator[str]]]
 

@@ -1,0 +1,135 @@
+"""What must hold after every history, judged by what the world saw, not by what the ledger says."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pat_core.expiry import DEFAULT_WINDOWS_DAYS
+from pat_core.model import Token
+from pat_core.run_log import RunLog
+from tests.simulation.history import Step, shorter
+from tests.simulation.run import PLACE, Simulation
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a history came to.
+
+    `broken` says which invariants it broke: their number, and what was seen. `trace` is all that
+    the world saw, by which two runs are compared. `hit` are the crash points at which something
+    went wrong, `crossed` all that were passed.
+    """
+
+    broken: tuple[str, ...]
+    trace: str
+    hit: frozenset[str]
+    crossed: frozenset[str]
+
+
+def judged(steps: Sequence[Step]) -> Verdict:
+    """The verdict on a history, played from an empty organization."""
+    simulation = Simulation()
+    broken = asyncio.run(_broken(simulation, steps))
+    trace = f"{simulation.store.tables} {simulation.world.mails} {simulation.world.reads}"
+    return Verdict(tuple(broken), trace, frozenset(simulation.hits), frozenset(simulation.crossed))
+
+
+def shrunk(steps: Sequence[Step]) -> Sequence[Step]:
+    """A history as short as can be found that breaks the same invariant as a longer one."""
+    number = judged(steps).broken[0].partition(":")[0]
+
+    def breaks(found: Sequence[Step]) -> bool:
+        return any(each.startswith(f"{number}:") for each in judged(found).broken)
+
+    while shortened := next((each for each in shorter(steps) if breaks(each)), None):
+        steps = shortened
+    return steps
+
+
+async def _broken(simulation: Simulation, steps: Sequence[Step]) -> list[str]:
+    await simulation.play(steps)
+    scanned_at = await simulation.calm_down()
+    return [
+        *(f"crash: {each}" for each in simulation.crashes),
+        *simulation.world.wrong,
+        *_untold(simulation, scanned_at),
+        *_twice(simulation),
+        *_secrets(simulation),
+        *simulation.overstated,
+        *await _unfinished(simulation),
+    ]
+
+
+def _untold(simulation: Simulation, scanned_at: datetime) -> list[str]:
+    """1: each token in a window was told of, or stands before ops with the reason."""
+    world = simulation.world
+    told = {
+        (notice.token.authorization_id, notice.token.valid_to, notice.window)
+        for _, digest in world.mails.values()
+        for notice in digest.notices
+        if not notice.deed
+    }
+    wrong = []
+    for descriptor, owner in sorted(world.people.items()):
+        for token in world.listed(descriptor):
+            window = _window(token, scanned_at)
+            known = (token.authorization_id, token.valid_to, window)
+            is_excused = token.authorization_id in simulation.excused
+            if window is None or not token.is_valid or is_excused or known in told:
+                continue
+            if not any(owner.display_name in each for each in simulation.unsent):
+                wrong.append(f"1: {token.authorization_id} in window {window} was told to nobody")
+    return wrong
+
+
+async def _unfinished(simulation: Simulation) -> list[str]:
+    """6: after days without a fault the newest run is complete, and counts everybody once."""
+    newest, *_ = await RunLog(simulation.store, simulation.clock).recent(PLACE.name)
+    everybody, counted = len(simulation.world.people), newest.coverage.users
+    if newest.complete and counted == everybody:
+        return []
+    return [f"6: the newest run counts {counted} of {everybody}, complete: {newest.complete}"]
+
+
+def _window(token: Token, now: datetime) -> int | None:
+    left = token.valid_to - now
+    if left <= timedelta():
+        return 0 if left >= -timedelta(days=7) else None
+    lifetime = token.valid_to - token.valid_from
+    fitting = [days for days in DEFAULT_WINDOWS_DAYS if left <= timedelta(days=days) < lifetime]
+    return min(fitting, default=None)
+
+
+def _twice(simulation: Simulation) -> list[str]:
+    """2: no notice was taken by the mail provider twice."""
+    sent = Counter(
+        (digest.recipient, notice.identity)
+        for _, digest in simulation.world.mails.values()
+        for notice in digest.notices
+    )
+    return [
+        f"2: {who} was told {count} times: {what}"
+        for (who, what), count in sent.items()
+        if count > 1
+    ]
+
+
+def _secrets(simulation: Simulation) -> Iterator[str]:
+    """4: no secret is in the ledger, in a queue or in a mail."""
+    world = simulation.world
+    kept = "\n".join(
+        [
+            repr(simulation.store.tables),
+            repr([taken.body for _, taken in simulation.queues.standing.values()]),
+            repr(list(world.mails.values())),
+        ]
+    )
+    return (
+        f"4: the secret of {name} was kept"
+        for name, secret in world.secrets.items()
+        if secret in kept
+    )
