@@ -6,20 +6,23 @@ pause by `Retry-After`, on a 200 too, and only then refuses.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from anyio import CapacityLimiter
 
 from pat_core.azure_devops.remedies import SCAN_LATER
+from pat_core.azure_devops.share import Share
 from pat_core.errors import Throttled
 from pat_core.ports import Clock, Sleep
 
 START: Final = 8
 PATIENCE: Final = timedelta(seconds=5)
 """A longer pause is not waited for: what waits in a queue costs nothing."""
+MOST_BETWEEN: Final = timedelta(seconds=30)
+"""The same for the time between two calls where the budget is nearly used up."""
 
 
 class Pace:
@@ -40,6 +43,8 @@ class Pace:
         self._most = most
         self._patience = patience
         self._later = later
+        self._share = Share(clock)
+        self._last = datetime.min.replace(tzinfo=UTC)
         self._turns = CapacityLimiter(min(start, most))
         self._went_well = 0
         self._was_throttled = False
@@ -57,15 +62,26 @@ class Pace:
         Raises Throttled when the pause asked for is longer than our patience (later it may work).
         """
         async with self._turns:
-            while (wait := self._opens_at - (now := self._clock())) > timedelta(0):
-                if wait > self._patience:
-                    raise Throttled(
-                        f"Azure DevOps asks to wait {wait.total_seconds():.0f} seconds.",
-                        remedy=self._later,
-                        seconds=wait.total_seconds(),
-                    )
-                await self._sleep(wait.total_seconds())
-            yield now
+            await self._wait(lambda: self._opens_at, self._patience)
+            await self._wait(lambda: self._last + self._share.interval, MOST_BETWEEN)
+            self._last = self._clock()
+            self._share.count()
+            yield self._last
+
+    async def _wait(self, until: Callable[[], datetime], patience: timedelta) -> None:
+        """Wait until a time, which may move meanwhile. Raises Throttled where that is too long."""
+        while (wait := until() - self._clock()) > timedelta(0):
+            if wait > patience:
+                raise Throttled(
+                    f"Azure DevOps asks to wait {wait.total_seconds():.0f} seconds.",
+                    remedy=self._later,
+                    seconds=wait.total_seconds(),
+                )
+            await self._sleep(wait.total_seconds())
+
+    def heed(self, headers: Mapping[str, str]) -> None:
+        """Keep to what a reply says of the budget that is left."""
+        self._share.heed(headers)
 
     def pause(self, seconds: float, began: datetime) -> None:
         """Let nobody call for so many seconds, and halve the number of turns.

@@ -134,6 +134,7 @@ class Sender:
 
     def _slow_down(self, reply: Reply, began: datetime, attempt: int) -> float:
         """Obey what the reply says about pace; gives the seconds of the pause."""
+        self._pace.heed(reply.headers)
         seconds = wire.retry_after(reply, self._clock()) or 0.0
         if not seconds and wire.is_throttled(reply):
             seconds = self._backoff(attempt)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Final
 
@@ -25,6 +26,7 @@ from pat_core.local.calls import (
 from pat_core.local.changes import Changes
 from pat_core.local.lifecycle import Lifecycle
 from pat_core.local.members import Members
+from pat_core.local.metering import Charge, Metering
 from pat_core.local.policies import Policies
 from pat_core.local.shapes import (
     ZERO_GUID,
@@ -57,7 +59,8 @@ class Simulator:
 
     `secret` is the password or bearer token of the service. Every `throttle_every`-th reply asks
     for a pause of a second (0: none does). Without `changes`, time stands still at the world's
-    birth; people sign in by what `signed_in` knows, or a PAT that was created here.
+    birth; people sign in by what `signed_in` knows, or a PAT that was created here. `metering`
+    charges each call.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class Simulator:
         changes: Changes | None = None,
         policies: Policies | None = None,
         signed_in: SignedIn = lambda _: None,
+        metering: Metering | None = None,
     ) -> None:
         self.world = world
         self.changes = changes or Changes(world, lambda: world.born)
@@ -81,6 +85,7 @@ class Simulator:
         self._throttle_every = throttle_every
         self._fault = fault
         self._signed_in = signed_in
+        self._metering = metering
 
     def reply(
         self, request: Request, answer: Answer, body: bytes = b"", *, for_all: bool = False
@@ -99,6 +104,10 @@ class Simulator:
         if self._throttle_every and self.calls % self._throttle_every == 0:
             reply.headers.update({"Retry-After": "1", "X-RateLimit-Delay": "1.0"})
         return reply
+
+    def charge(self) -> Charge:
+        """What a call that comes now costs its identity; nothing where nobody meters."""
+        return self._metering.charge() if self._metering else Charge()
 
     def users(self, call: Call) -> Response:
         """A page of users. Graph Users_List."""
@@ -185,7 +194,15 @@ def simulator_routes(simulator: Simulator) -> list[Route]:
 
     def route(path: str, answer: Answer, *methods: str, for_all: bool = False) -> Route:
         async def endpoint(request: Request) -> Response:
-            return simulator.reply(request, answer, await request.body(), for_all=for_all)
+            charge = simulator.charge()
+            if charge.is_refused:
+                reply: Response = error(429, "TF400733: The request has been canceled.")
+            else:
+                await asyncio.sleep(charge.delay)
+                body = await request.body()
+                reply = simulator.reply(request, answer, body, for_all=for_all)
+            reply.headers.update(charge.headers)
+            return reply
 
         return Route("/{organization}/_apis/" + path, endpoint, methods=methods or ["GET"])
 

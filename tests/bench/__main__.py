@@ -6,7 +6,7 @@ import argparse
 import os
 import platform
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from tests.bench.fleet import fleet, one_way
@@ -15,6 +15,7 @@ from tests.bench.reading import LATENCY, reading
 from tests.bench.scanning import memory, one_scan, writes
 from tests.bench.starting import starting
 from tests.bench.storing import table_ledger
+from tests.bench.throttling import throttling
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 READING = f"""\
@@ -44,6 +45,11 @@ What administrators ask of a SQLite ledger that a whole scan filled, each in a p
 page begins at the function, with reading its session, and ends with the HTML; signing in and the
 host are left out. A search looks at 15,000 tokens at most, then offers to go on.
 """
+THROTTLING = """\
+An hour of simulated time. Azure DevOps meters as `pat_core/local/metering.py` has it: 200 TSTU in a
+sliding 5 minutes, then delays of up to 30 s, then 429. The calls go through our own sender and pace,
+16 at once in each instance, 100 ms each. The budget of the hour is 12 windows.
+"""
 Part = tuple[str, str, Callable[[], Iterator[str]]]
 
 
@@ -60,6 +66,13 @@ def parts(*, quick: bool) -> dict[str, Part]:
         "writes": ("Writing", WRITES, lambda: writes(1000 if quick else 10_000)),
         "storing": ("Table Storage", STORING, lambda: table_ledger(1 if quick else 5)),
         "starting": ("Starting", STARTING, lambda: starting(1 if quick else 7)),
+        "throttling": (
+            "Throttling",
+            THROTTLING,
+            lambda: throttling(
+                [0.2] if quick else [0.01, 0.05, 0.2], timedelta(minutes=10 if quick else 60)
+            ),
+        ),
         "fleet": ("The fleet", FLEET, lambda: fleet([1000] if quick else [12_200, 122_000])),
         "pages": ("Pages", PAGES, lambda: pages(1 if quick else 7)),
     }
