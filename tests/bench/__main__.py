@@ -47,8 +47,8 @@ host are left out. A search looks at 15,000 tokens at most, then offers to go on
 """
 THROTTLING = """\
 An hour of simulated time. Azure DevOps meters as `pat_core/local/metering.py` has it: 200 TSTU in a
-sliding 5 minutes, then delays of up to 30 s, then 429. The calls go through our own sender and pace,
-16 at once in each instance, 100 ms each. The budget of the hour is 12 windows.
+sliding 5 minutes, then delays of up to 30 s, then 429. The calls go through our own sender, 16 at
+once in each instance, 100 ms each. The budget of the hour is 12 windows.
 """
 Part = tuple[str, str, Callable[[], Iterator[str]]]
 
