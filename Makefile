@@ -9,7 +9,7 @@ RUN := .venv/bin/python
 SOURCES := function_app.py pat_core tests infra
 BICEPCHECK := ../shared/tools/bicepcheck.py
 
-.PHONY: demo serve test check bench simulate format clean
+.PHONY: demo serve test check bench simulate lock format clean
 
 demo: .venv/cli
 	$(RUN) -m pat_core demo $(ARGS)
@@ -41,6 +41,11 @@ bench: .venv/dev
 simulate: .venv/dev
 	$(RUN) -m tests.simulation --seeds $(or $(SEEDS),1000) $(ARGS)
 
+lock: .venv/dev
+	@echo "# Exactly what runs in Azure, with hashes; written by \`make lock\`." > requirements.txt
+	$(RUN) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
+		--no-header --no-annotate --no-emit-index-url pyproject.toml >> requirements.txt
+
 format: .venv/dev
 	$(RUN) -m ruff check --fix $(SOURCES)
 	$(RUN) -m ruff format $(SOURCES)
@@ -53,12 +58,12 @@ clean:
 	$(PYTHON) -m venv .venv
 	@touch $@
 
-.venv/cli: .venv/python pyproject.toml requirements.txt
+.venv/cli: .venv/python pyproject.toml
 	@echo "Installing what PAT Warden needs into .venv"
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --editable ".[cli]"
 	@touch $@
 
-.venv/dev: .venv/python pyproject.toml requirements.txt
+.venv/dev: .venv/python pyproject.toml
 	@echo "Installing what PAT Warden and its tests need into .venv"
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
 	@# Only for its message classes: it brings a package called tests.
