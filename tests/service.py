@@ -14,7 +14,6 @@ from pat_core.bootstrap import Services, sharing
 from pat_core.delivered import Delivered
 from pat_core.delivery import Outlet, Sender
 from pat_core.expiry import DEFAULT_WINDOWS_DAYS
-from pat_core.ledger.sqlite import SqliteStore
 from pat_core.local.host import Host
 from pat_core.local.memory_queues import MemoryQueues
 from pat_core.local.serving import serving
@@ -36,7 +35,7 @@ CONTOSO = Organization("contoso")
 class Service:
     """An organization, a ledger and a channel, with a clock that can be moved."""
 
-    store: SqliteStore
+    store: Store
     time: FakeTime
     azure_devops: FakeAzureDevOps = field(default_factory=FakeAzureDevOps)
     organizations: Sequence[Organization] = (CONTOSO,)

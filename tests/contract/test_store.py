@@ -16,16 +16,21 @@ from pat_core.ledger.sqlite import SqliteStore
 from pat_core.ledger.table import TableStore
 from pat_core.ports import Store
 from pat_core.rows import Change, Row, Verb
+from tests.simulation.storage import MemoryStore
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(params=["sqlite", "table"])
+@pytest.fixture(params=["sqlite", "table", "memory"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
     if request.param == "sqlite":
         sqlite = SqliteStore(tmp_path / "ledger.sqlite")
         yield sqlite
         sqlite.close()
+        return
+    if request.param == "memory":
+        # What the simulation plays on must be what it stands for.
+        yield MemoryStore()
         return
     found = request.getfixturevalue("connection_string")
     async with TableServiceClient.from_connection_string(found) as service:

@@ -361,6 +361,7 @@ class TestForget:
             await Forgetting(inventory).forget(owner)
         assert {each.owner async for each in fleet(service).stream(Query())} == {BO}
         assert {key.partition("|")[0] for key in await service.keys(OUTBOX, "unsent")} == set()
+        assert isinstance(service.store, SqliteStore)
         left = "\n".join(service.store._db.iterdump())
         for trace in ("aad.ana", "Almeida", "ana@contoso", "aad.mute", "No Address"):
             assert trace not in left

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 
 from pat_core.delivery import LEASE_FOR
 from pat_core.errors import LedgerUnavailable, Throttled
-from pat_core.ledger.sqlite import SqliteStore
 from pat_core.local.memory_queues import MemoryQueues
 from pat_core.messages import ORGANIZATIONS, POISON, USERS
 from pat_core.model import Organization, Owner, TokenReading, UserPage
 from pat_core.outbox import BY_URGENCY
-from pat_core.ports import Waiting
+from pat_core.ports import Store, Waiting
 from pat_core.rows import OUTBOX, OWNERS, Change, Row
 from tests.builders import a_token
 from tests.fakes import FakeAzureDevOps, FakeTime
 from tests.service import Service
+from tests.simulation.storage import MemoryStore
 
 pytestmark = pytest.mark.anyio
 Answer = TypeVar("Answer")
@@ -75,7 +73,7 @@ class Death:
 
 @dataclass
 class DyingStore:
-    inner: SqliteStore
+    inner: Store
     death: Death
 
     def rows(self, table: str, partition: str, **bounds: str) -> AsyncIterator[Row]:
@@ -124,21 +122,6 @@ def populated(azure_devops: FakeAzureDevOps) -> FakeAzureDevOps:
     return azure_devops
 
 
-@pytest.fixture
-def ledgers(tmp_path: Path) -> Callable[[], AbstractContextManager[SqliteStore]]:
-    numbers = iter(range(10_000))
-
-    @contextmanager
-    def fresh() -> Iterator[SqliteStore]:
-        store = SqliteStore(tmp_path / f"{next(numbers)}.sqlite")
-        try:
-            yield store
-        finally:
-            store.close()
-
-    return fresh
-
-
 async def check(service: Service) -> None:
     """The run is complete and exact, each token is recorded, each notice is told once."""
     (report,) = [await service.newest()]
@@ -158,24 +141,22 @@ async def check(service: Service) -> None:
 
 class TestCrash:
     @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-    async def test_at_any_step_of_a_run_nothing_is_lost_or_counted_twice(
-        self, after: bool, ledgers: Callable[[], AbstractContextManager[SqliteStore]]
-    ) -> None:
+    async def test_at_any_step_of_a_run_nothing_is_lost_or_counted_twice(self, after: bool) -> None:
         for at in range(1, 1000):
-            with ledgers() as store:
-                death = Death(at, after)
-                service = Service(store, FakeTime(), populated(DyingAzureDevOps(death=death)))
-                dying = DyingStore(store, death), DyingQueues(service.memory, death)
-                async with service.host(*dying) as host:
-                    try:
-                        await host.fire("plan_scan")
-                    except Crash:
-                        # A timer is not called again, but the next one is.
-                        service.time.now += timedelta(minutes=1)
-                        await host.fire("plan_scan")
-                    await host.drain()
-                    assert host.failures == []
-                await check(service)
+            store = MemoryStore()
+            death = Death(at, after)
+            service = Service(store, FakeTime(), populated(DyingAzureDevOps(death=death)))
+            dying = DyingStore(store, death), DyingQueues(service.memory, death)
+            async with service.host(*dying) as host:
+                try:
+                    await host.fire("plan_scan")
+                except Crash:
+                    # A timer is not called again, but the next one is.
+                    service.time.now += timedelta(minutes=1)
+                    await host.fire("plan_scan")
+                await host.drain()
+                assert host.failures == []
+            await check(service)
             if death.done < at:
                 assert at > USERS_IN_ALL + 30
                 return
@@ -183,18 +164,18 @@ class TestCrash:
 
     @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
     async def test_at_any_write_of_the_sending_nothing_is_lost_or_sent_twice(
-        self, after: bool, ledgers: Callable[[], AbstractContextManager[SqliteStore]]
+        self, after: bool
     ) -> None:
         for at in range(1, 200):
-            with ledgers() as store:
-                service = Service(store, FakeTime(), populated(FakeAzureDevOps()))
-                await service.scan()
-                death = Death(at, after)
-                try:
-                    await service.send(DyingStore(store, death))
-                except Crash:
-                    service.time.now += LEASE_FOR
-                await check(service)
+            store = MemoryStore()
+            service = Service(store, FakeTime(), populated(FakeAzureDevOps()))
+            await service.scan()
+            death = Death(at, after)
+            try:
+                await service.send(DyingStore(store, death))
+            except Crash:
+                service.time.now += LEASE_FOR
+            await check(service)
             if death.done < at:
                 assert at > 20
                 return
@@ -216,50 +197,44 @@ class TwiceAndShuffled(MemoryQueues):
 
 class TestQueue:
     @pytest.mark.parametrize("seed", range(20))
-    async def test_messages_that_come_twice_and_in_any_order_count_once(
-        self, seed: int, ledgers: Callable[[], AbstractContextManager[SqliteStore]]
-    ) -> None:
-        with ledgers() as store:
-            queues = TwiceAndShuffled(seed)
-            service = Service(store, FakeTime(), populated(FakeAzureDevOps()), memory=queues)
-            await service.scan()
-            await check(service)
+    async def test_messages_that_come_twice_and_in_any_order_count_once(self, seed: int) -> None:
+        store = MemoryStore()
+        queues = TwiceAndShuffled(seed)
+        service = Service(store, FakeTime(), populated(FakeAzureDevOps()), memory=queues)
+        await service.scan()
+        await check(service)
 
-    async def test_a_batch_that_came_before_makes_no_call(
-        self, ledgers: Callable[[], AbstractContextManager[SqliteStore]]
-    ) -> None:
-        with ledgers() as store:
-            queues = Recorded()
-            service = Service(store, FakeTime(), populated(FakeAzureDevOps()), memory=queues)
-            await service.scan()
-            service.azure_devops.read.clear()
-            service.azure_devops.listed.clear()
-            async with service.host() as host:
-                for queue, message in list(queues.sent):
-                    await queues.send(queue, message)
-                await host.drain()
-            assert (service.azure_devops.read, service.azure_devops.listed) == ([], [])
+    async def test_a_batch_that_came_before_makes_no_call(self) -> None:
+        store = MemoryStore()
+        queues = Recorded()
+        service = Service(store, FakeTime(), populated(FakeAzureDevOps()), memory=queues)
+        await service.scan()
+        service.azure_devops.read.clear()
+        service.azure_devops.listed.clear()
+        async with service.host() as host:
+            for queue, message in list(queues.sent):
+                await queues.send(queue, message)
+            await host.drain()
+        assert (service.azure_devops.read, service.azure_devops.listed) == ([], [])
 
-    async def test_a_poison_message_is_named_and_the_others_finish(
-        self, ledgers: Callable[[], AbstractContextManager[SqliteStore]]
-    ) -> None:
-        with ledgers() as store:
-            service = Service(store, FakeTime(), populated(FakeAzureDevOps()))
-            poisoned = PEOPLE[40].subject_descriptor
-            service.azure_devops.owned[poisoned] = Bug()
-            async with service.host() as host:
-                await host.fire("plan_scan")
-                await host.drain()
-                assert len(host.failures) == 1
-                summary = await service.summary()
-            assert (await service.memory.waiting(USERS + POISON)).count == 1
-            report = await service.newest()
-            assert (report.batches, report.done, report.complete) == (3, 2, False)
-            assert report.coverage.users == USERS_IN_ALL - 30
-            assert "contoso: 1 of 3 batches are not scanned." in summary.troubles
-            assert "1 message given up: see the poison queues." in summary.troubles
-            (subject,) = summary.poison[USERS + POISON]
-            assert subject == f"contoso, run {report.run_id}, 30 users"
+    async def test_a_poison_message_is_named_and_the_others_finish(self) -> None:
+        store = MemoryStore()
+        service = Service(store, FakeTime(), populated(FakeAzureDevOps()))
+        poisoned = PEOPLE[40].subject_descriptor
+        service.azure_devops.owned[poisoned] = Bug()
+        async with service.host() as host:
+            await host.fire("plan_scan")
+            await host.drain()
+            assert len(host.failures) == 1
+            summary = await service.summary()
+        assert (await service.memory.waiting(USERS + POISON)).count == 1
+        report = await service.newest()
+        assert (report.batches, report.done, report.complete) == (3, 2, False)
+        assert report.coverage.users == USERS_IN_ALL - 30
+        assert "contoso: 1 of 3 batches are not scanned." in summary.troubles
+        assert "1 message given up: see the poison queues." in summary.troubles
+        (subject,) = summary.poison[USERS + POISON]
+        assert subject == f"contoso, run {report.run_id}, 30 users"
 
     @pytest.mark.parametrize(
         "message",
@@ -279,78 +254,67 @@ class TestQueue:
         self,
         message: str,
         queue: str,
-        ledgers: Callable[[], AbstractContextManager[SqliteStore]],
         caplog: pytest.LogCaptureFixture,
     ) -> None:
-        with ledgers() as store:
-            service = Service(store, FakeTime(), populated(FakeAzureDevOps()))
-            async with service.host() as host:
-                await service.memory.send(queue, message)
-                await host.drain()
-            found = await service.memory.waiting(queue + POISON)
-            assert found == Waiting(1, (message,))
+        store = MemoryStore()
+        service = Service(store, FakeTime(), populated(FakeAzureDevOps()))
+        async with service.host() as host:
+            await service.memory.send(queue, message)
+            await host.drain()
+        found = await service.memory.waiting(queue + POISON)
+        assert found == Waiting(1, (message,))
         refused = [each for each in caplog.records if each.message == "message.refused"]
         assert len(refused) == 1
         assert refused[0].__dict__["reason"]
 
-    async def test_storage_that_is_away_is_tried_again(
-        self, ledgers: Callable[[], AbstractContextManager[SqliteStore]]
-    ) -> None:
-        with ledgers() as store:
-            service = Service(store, FakeTime(), populated(FakeAzureDevOps()))
-            away = Away(store, 0)
-            async with service.host(away) as host:
-                await host.fire("plan_scan")
-                away.times = 4
-                await host.drain()
-                assert host.failures == []
-            await check(service)
+    async def test_storage_that_is_away_is_tried_again(self) -> None:
+        store = MemoryStore()
+        service = Service(store, FakeTime(), populated(FakeAzureDevOps()))
+        away = Away(store, 0)
+        async with service.host(away) as host:
+            await host.fire("plan_scan")
+            away.times = 4
+            await host.drain()
+            assert host.failures == []
+        await check(service)
 
-    async def test_storage_that_stays_away_leaves_the_run_incomplete(
-        self, ledgers: Callable[[], AbstractContextManager[SqliteStore]]
-    ) -> None:
-        with ledgers() as store:
-            service = Service(store, FakeTime(), populated(FakeAzureDevOps()))
-            away = Away(store, 0)
-            async with service.host(away) as host:
-                await host.fire("plan_scan")
-                away.times = 10_000
-                await host.drain()
-                assert [type(each) for each in host.failures] == [LedgerUnavailable]
-            assert "contoso: the users are not all listed." in (await service.summary()).troubles
+    async def test_storage_that_stays_away_leaves_the_run_incomplete(self) -> None:
+        store = MemoryStore()
+        service = Service(store, FakeTime(), populated(FakeAzureDevOps()))
+        away = Away(store, 0)
+        async with service.host(away) as host:
+            await host.fire("plan_scan")
+            away.times = 10_000
+            await host.drain()
+            assert [type(each) for each in host.failures] == [LedgerUnavailable]
+        assert "contoso: the users are not all listed." in (await service.summary()).troubles
 
 
 class TestThrottled:
-    async def test_the_rest_of_a_batch_goes_back_and_what_was_read_stays(
-        self, ledgers: Callable[[], AbstractContextManager[SqliteStore]]
-    ) -> None:
-        with ledgers() as store:
-            queues = Recorded()
-            azure_devops = Busy(quota=20)
-            service = Service(store, FakeTime(), populated(azure_devops), memory=queues)
-            async with service.host() as host:
-                await host.fire("plan_scan")
-                await host.drain()
-            await_later = [delay for queue, delay in queues.delays if queue == USERS and delay]
-            assert await_later
-            assert set(await_later) == {0.01}
-            report = await service.newest()
-            assert report.complete
-            assert (report.coverage.users, report.coverage.tokens) == (USERS_IN_ALL, 5)
-            assert sorted(azure_devops.answered) == sorted(
-                owner.subject_descriptor for owner in PEOPLE
-            )
-            await service.send()
-            assert set(service.channel.told()) == TOLD
+    async def test_the_rest_of_a_batch_goes_back_and_what_was_read_stays(self) -> None:
+        store = MemoryStore()
+        queues = Recorded()
+        azure_devops = Busy(quota=20)
+        service = Service(store, FakeTime(), populated(azure_devops), memory=queues)
+        async with service.host() as host:
+            await host.fire("plan_scan")
+            await host.drain()
+        await_later = [delay for queue, delay in queues.delays if queue == USERS and delay]
+        assert await_later
+        assert set(await_later) == {0.01}
+        report = await service.newest()
+        assert report.complete
+        assert (report.coverage.users, report.coverage.tokens) == (USERS_IN_ALL, 5)
+        assert sorted(azure_devops.answered) == sorted(owner.subject_descriptor for owner in PEOPLE)
+        await service.send()
+        assert set(service.channel.told()) == TOLD
 
-    async def test_a_listing_that_is_throttled_goes_on_later(
-        self, ledgers: Callable[[], AbstractContextManager[SqliteStore]]
-    ) -> None:
-        with ledgers() as store:
-            azure_devops = BusyListing()
-            service = Service(store, FakeTime(), populated(azure_devops))
-            assert (await service.scan()).complete
-            assert azure_devops.refused == 3
+    async def test_a_listing_that_is_throttled_goes_on_later(self) -> None:
+        store = MemoryStore()
+        azure_devops = BusyListing()
+        service = Service(store, FakeTime(), populated(azure_devops))
+        assert (await service.scan()).complete
+        assert azure_devops.refused == 3
 
 
 class Recorded(MemoryQueues):
@@ -381,7 +345,7 @@ class Away(DyingStore):
     death: Death = None  # type: ignore[assignment] # never comes
     times: int = 0
 
-    def __init__(self, inner: SqliteStore, times: int) -> None:
+    def __init__(self, inner: Store, times: int) -> None:
         self.inner = inner
         self.times = times
 

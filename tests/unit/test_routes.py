@@ -96,6 +96,7 @@ class TestWebhook:
         service.owns(ANA, a_token("ci", 5))
         await service.scan()
         await self.send(service, email=service.channel, routed=cards)
+        assert isinstance(service.store, SqliteStore)
         service.store.close()
         assert b"s3cret" not in (tmp_path / "ledger.sqlite").read_bytes()
 
