@@ -94,7 +94,7 @@ async def serve(
         )
         shared.queues, shared.ops, shared.vault = source, [channel], KeyVault(vault)
         async with sharing(shared):
-            host = Host(app, source, system_clock, _schedules(settings))
+            host = Host(app, source, system_clock, schedules_of(settings))
             routes = [*outbox_routes(settings.local_dir / "outbox"), *host.routes()]
             async with serving(Starlette(routes=routes), port=port) as address:
                 ready(address, it.organization.base_url)
@@ -167,7 +167,8 @@ async def _source(settings: Settings) -> AsyncIterator[Source]:
         yield AzuriteQueues(service)
 
 
-def _schedules(settings: Settings) -> dict[str, str]:
+def schedules_of(settings: Settings) -> dict[str, str]:
+    """What fills the schedules of the timer functions."""
     return {
         "PAT_SCAN_SCHEDULE": settings.scan_schedule,
         "PAT_SEND_SCHEDULE": settings.send_schedule,

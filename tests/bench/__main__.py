@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from tests.bench.fleet import fleet, one_way
+from tests.bench.lasting import a_day, draining
 from tests.bench.pages import pages
 from tests.bench.reading import LATENCY, reading
 from tests.bench.scanning import memory, one_scan, writes
@@ -50,6 +51,13 @@ An hour of simulated time. Azure DevOps meters as `pat_core/local/metering.py` h
 sliding 5 minutes, then delays of up to 30 s, then 429. The calls go through our own sender, 16 at
 once in each instance, 100 ms each. The budget of the hour is 12 windows.
 """
+DRAINING = """\
+Digests that became due at once, the least urgent first by name, to a mail provider that knows an
+operation again; SQLite, simulated time, the sending timer once a minute. The ideal is the allowance.
+"""
+DAY = """\
+One process of the local host, SQLite, 1,000 users with a token each, all timers on simulated time.
+"""
 Part = tuple[str, str, Callable[[], Iterator[str]]]
 
 
@@ -73,6 +81,12 @@ def parts(*, quick: bool) -> dict[str, Part]:
                 [0.2] if quick else [0.01, 0.05, 0.2], timedelta(minutes=10 if quick else 60)
             ),
         ),
+        "draining": (
+            "Draining",
+            DRAINING,
+            lambda: draining(300 if quick else 10_000, 30, 100),
+        ),
+        "day": ("A day", DAY, lambda: a_day((1, 2) if quick else (1, 6, 12, 24), 1000)),
         "fleet": ("The fleet", FLEET, lambda: fleet([1000] if quick else [12_200, 122_000])),
         "pages": ("Pages", PAGES, lambda: pages(1 if quick else 7)),
     }
