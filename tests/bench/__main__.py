@@ -53,7 +53,7 @@ once in each instance, 100 ms each. The budget of the hour is 12 windows.
 """
 DRAINING = """\
 Digests that became due at once, the least urgent first by name, to a mail provider that knows an
-operation again; SQLite, simulated time, the sending timer once a minute. The ideal is the allowance.
+operation again; SQLite, simulated time, sending once a minute. The ideal is the allowance.
 """
 DAY = """\
 One process of the local host, SQLite, 1,000 users with a token each, all timers on simulated time.
