@@ -16,10 +16,11 @@ from pat_core.coverage import Coverage, coverage_values, read_coverage
 from pat_core.errors import PatWardenError, restored
 from pat_core.messages import ListOrder, ScanOrder
 from pat_core.model import UserPage
-from pat_core.rows import Row, Value
+from pat_core.rows import Row, Value, short_hash
 
 ERROR_KEY: Final = "error"
 PAGES: Final = "page|"
+FIRST_PAGE: Final = f"{PAGES}{short_hash('')}"
 """How the keys of a run's pages begin."""
 
 
@@ -93,7 +94,9 @@ def page_row(order: ListOrder, page: UserPage, orders: Iterable[ScanOrder]) -> R
     values: dict[str, Value] = {
         "page": order.page,
         "users": len(page.owners) + len(page.faults),
-        "last": not page.continuation_token,
+        "following": order.following(page.continuation_token).key
+        if page.continuation_token
+        else "",
         "batches": " ".join(each.key for each in orders),
     }
     return Row(run_partition(order.organization, order.run_id), order.key, values)
@@ -123,15 +126,17 @@ def read_error(row: Row) -> PatWardenError:
 
 @dataclass(slots=True)
 class Steps:
-    """Sums up a run's pages and batches as they are read, and keeps none of them.
+    """Sums up a run's pages and batches as they are read, and keeps no batch.
 
     Pages are to be added first, then the rest in order of keys: a batch that was put back comes
-    after the one whose rest it is.
+    after the one whose rest it is. Only pages that follow one another from the first on count: one
+    that was listed twice, while people came and went, may have had another page after it.
     """
 
     run: RunReport
     _named: set[str] = field(default_factory=set)
-    _pages: dict[int, bool] = field(default_factory=dict)
+    _pages: dict[str, Row] = field(default_factory=dict)
+    _listed: bool = False
     _users: int = 0
     _coverage: Coverage = field(default_factory=Coverage)
     _done: int = 0
@@ -141,10 +146,10 @@ class Steps:
     def add(self, row: Row) -> None:
         """Count one row of the run's partition."""
         if row.key.startswith(PAGES):
-            self._named.update(str(row.values["batches"]).split())
-            self._pages[_number(row.values["page"])] = bool(row.values["last"])
-            self._users += _number(row.values["users"])
-        elif row.key == ERROR_KEY:
+            self._pages[row.key] = row
+            return
+        self._follow()
+        if row.key == ERROR_KEY:
             self._error = read_error(row)
         elif row.key in self._named:
             self._named.update(str(row.values.get("rest", "")).split())
@@ -158,11 +163,12 @@ class Steps:
 
         An error that did not keep the run from its end is over, unless it was a permanent one.
         """
+        self._follow()
         report = replace(
             self.run,
             coverage=self._coverage,
             users=self._users,
-            listed=self._all_listed(),
+            listed=self._listed,
             batches=len(self._named),
             done=self._done,
             ended_at=self._ended_at or self.run.started_at,
@@ -171,8 +177,15 @@ class Steps:
             return replace(report, error=self._error)
         return report
 
-    def _all_listed(self) -> bool:
-        return any(last and len(self._pages) == number for number, last in self._pages.items())
+    def _follow(self) -> None:
+        """Count the pages that are there, once, from the first on."""
+        key = FIRST_PAGE
+        while row := self._pages.pop(key, None):
+            self._named.update(str(row.values["batches"]).split())
+            self._users += _number(row.values["users"])
+            key = str(row.values["following"])
+            self._listed = not key
+        self._pages.clear()
 
 
 def _number(value: Value) -> int:

@@ -126,7 +126,7 @@ class Runner:
         if known.values["page"] != order.page:
             text = f"{order.organization}: the call to list users goes round in circles."
             await self._put(error_row(order, BrokenReply(text)))
-        elif known.values["last"]:
+        elif not known.values["following"]:
             await self._mark_listed(order)
         return True
 

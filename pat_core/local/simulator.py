@@ -85,7 +85,7 @@ class Simulator:
         self._throttle_every = throttle_every
         self._fault = fault
         self._signed_in = signed_in
-        self._metering = metering
+        self.metering = metering
 
     def reply(
         self, request: Request, answer: Answer, body: bytes = b"", *, for_all: bool = False
@@ -107,7 +107,7 @@ class Simulator:
 
     def charge(self) -> Charge:
         """What a call that comes now costs its identity; nothing where nobody meters."""
-        return self._metering.charge() if self._metering else Charge()
+        return self.metering.charge() if self.metering else Charge()
 
     def users(self, call: Call) -> Response:
         """A page of users. Graph Users_List."""

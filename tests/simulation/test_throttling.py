@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.simulation.throttling import spend
+from tests.simulation.throttling import long_scan, spend
 from tests.simulation.virtual import run
 
 
@@ -15,6 +15,14 @@ def test_the_budget_is_used_and_nobody_is_refused(instances: int) -> None:
     found = run(spend(0.2, timedelta(minutes=20), instances))
     assert found.refused == 0
     assert found.used >= 0.95
+
+
+def test_a_scan_longer_than_the_budget_repeats_next_to_nothing() -> None:
+    found = run(long_scan(0.5, 800))
+    assert found.took > timedelta(minutes=5)
+    assert found.complete
+    assert found.refused == 0
+    assert found.needed <= found.calls < found.needed * 1.01
 
 
 def test_whoever_heeds_nothing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

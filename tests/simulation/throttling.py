@@ -10,13 +10,23 @@ from random import Random
 import httpx
 from pydantic import SecretStr
 
+from function_app import app
 from pat_core.azure_devops import wire
 from pat_core.azure_devops.credential import PatCredential
 from pat_core.azure_devops.pace import Pace
 from pat_core.azure_devops.sending import FOR_A_SCAN, Sender
+from pat_core.bootstrap import Services, sharing
 from pat_core.errors import AzureDevOpsError, Throttled
+from pat_core.local.host import Host
+from pat_core.local.memory_queues import MemoryQueues
 from pat_core.local.metering import LIMIT, WINDOW, Metering
+from pat_core.local.simulator import Simulator, create_app
+from pat_core.local.world import World
 from pat_core.model import Organization
+from pat_core.run_log import RunLog
+from pat_core.settings import Settings
+from tests.fakes import NOW
+from tests.simulation.storage import MemoryStore
 from tests.simulation.virtual import clock
 
 CONCURRENCY = 16
@@ -89,3 +99,40 @@ async def spend(cost: float, span: timedelta, instances: int = 2) -> Hour:
             group.create_task(instance(transport, seconds))
     there = LIMIT * span / WINDOW
     return Hour(metering.calls, metering.refused, metering.delayed, metering.spent / there)
+
+
+@dataclass(frozen=True)
+class LongScan:
+    """A scan under metering: what it called, and what the same calls without metering."""
+
+    calls: int
+    needed: int
+    refused: int
+    took: timedelta
+    complete: bool
+
+
+async def long_scan(cost: float, users: int) -> LongScan:
+    """Scan an organization through the functions with a budget, and once more without."""
+    metered = Simulator(World(NOW, users=users), secret="x", metering=Metering(clock, cost))
+    free = Simulator(World(NOW, users=users), secret="x")
+    began = clock()
+    complete = await _scanned(metered)
+    took = clock() - began
+    await _scanned(free)
+    refused = metered.metering.refused if metered.metering else 0
+    return LongScan(metered.calls, free.calls, refused, took, complete)
+
+
+async def _scanned(simulator: Simulator) -> bool:
+    name = simulator.world.organization
+    place = Organization(name, f"http://simulated/{name}")
+    shared = Services(Settings(organizations=(place,), admin_token=SecretStr("x")), clock)
+    shared._transport = httpx.ASGITransport(create_app(simulator))
+    shared.store, shared.queues = MemoryStore(), MemoryQueues()
+    async with sharing(shared):
+        host = Host(app, shared.queues, clock)
+        await host.fire("plan_scan")
+        await host.drain()
+        newest, *_ = await RunLog(shared.store, clock).recent(name)
+    return newest.complete

@@ -1,0 +1,53 @@
+"""What a run's pages and batches add up to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pat_core.coverage import Coverage
+from pat_core.messages import ListOrder, ScanOrder, scan_orders
+from pat_core.model import Owner, UserPage
+from pat_core.rows import Row
+from pat_core.run_records import RunReport, Steps, batch_row, page_row
+from tests.fakes import NOW
+
+RUN = RunReport("contoso", "20261123T080000.000000Z-abcdef", NOW)
+FIRST = ListOrder(run_id=RUN.run_id, organization="contoso")
+
+
+def a_page(names: str, following: str = "") -> UserPage:
+    owners = tuple(Owner("contoso", each, each, f"{each}@contoso.example") for each in names)
+    return UserPage(owners, continuation_token=following)
+
+
+def listed(order: ListOrder, page: UserPage) -> tuple[Row, list[ScanOrder]]:
+    orders = list(scan_orders(order, page))
+    return page_row(order, page, orders), orders
+
+
+def summed(pages: Sequence[Row], batches: Sequence[Row]) -> RunReport:
+    steps = Steps(RUN)
+    for row in [*sorted(pages, key=lambda row: row.key), *sorted(batches, key=lambda row: row.key)]:
+        steps.add(row)
+    return steps.report()
+
+
+def test_a_page_that_was_listed_twice_has_the_one_after_it_that_it_names_last() -> None:
+    before, after = a_page("abc", "c"), a_page("acd", "d")  # b left in between
+    _, forgotten = listed(FIRST, before)
+    first, orders = listed(FIRST, after)
+    stale, stale_orders = listed(FIRST.following("c"), a_page("de"))
+    last, last_orders = listed(FIRST.following("d"), a_page("e"))
+    scanned = [
+        batch_row(each, Coverage(users=len(each.users)), "", NOW)
+        for each in [*forgotten, *orders, *stale_orders, *last_orders]
+    ]
+    report = summed([first, stale, last], scanned)
+    assert (report.users, report.coverage.users) == (4, 4)
+    assert (report.batches, report.done, report.complete) == (2, 2, True)
+
+
+def test_a_run_whose_next_page_is_missing_is_not_all_listed() -> None:
+    first, orders = listed(FIRST, a_page("abc", "c"))
+    scanned = [batch_row(each, Coverage(users=3), "", NOW) for each in orders]
+    assert not summed([first], scanned).listed
