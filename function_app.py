@@ -14,7 +14,7 @@ import azure.functions as func
 from pat_core.bootstrap import services
 from pat_core.messages import ORGANIZATIONS, USERS
 from pat_core.signals import Event
-from pat_core.web.http import WebRequest, WebResponse, static
+from pat_core.web.http import HEADERS, WebRequest, WebResponse, static
 
 if TYPE_CHECKING:
     from pat_core.answers import Answer
@@ -220,6 +220,6 @@ def _json(answer: Answer) -> func.HttpResponse:
     return func.HttpResponse(
         json.dumps(answer.body),
         status_code=answer.status,
-        headers={"Cache-Control": "no-store", **answer.headers},
+        headers={**HEADERS, **answer.headers},
         mimetype="application/json",
     )

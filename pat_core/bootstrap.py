@@ -6,6 +6,7 @@ What a function does not need is not imported for it: start-up is billed, and it
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import random
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -237,6 +238,8 @@ class Services:
         from pat_core.channels.render import Renderer
         from pat_core.channels.teams import TeamsChannel
 
+        # It logs whole addresses, and a webhook's own is a secret.
+        logging.getLogger("httpx").setLevel(logging.WARNING)
         http = httpx.AsyncClient(transport=http_transport(1), timeout=30)
         self._closing.push_async_callback(http.aclose)
         return TeamsChannel(
@@ -499,6 +502,8 @@ class Services:
         import msal
         from azure.identity import ManagedIdentityCredential
 
+        from pat_core.web.sign_in import forgetful
+
         def assertion() -> str:
             scope = "api://AzureADTokenExchange/.default"
             # On App Service this credential does not look for the variable by itself.
@@ -513,6 +518,7 @@ class Services:
             if secret
             else {"client_assertion": assertion},
             exclude_scopes=["offline_access"],
+            token_cache=forgetful(msal.TokenCache()),
         )
         return made
 

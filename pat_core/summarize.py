@@ -109,7 +109,9 @@ class Watch:
         return healthy, {
             "status": "healthy" if healthy else "unhealthy",
             "version": __version__,
-            "last_complete_scan_seconds": [age and round(age.total_seconds()) for age in ages],
+            "last_complete_scan_seconds": [
+                None if age is None else round(age.total_seconds()) for age in ages
+            ],
             "outbox": await self.waiting(),
         }
 

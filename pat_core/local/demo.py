@@ -145,12 +145,15 @@ def entra_application(estate: Estate) -> Application:
     """MSAL as it signs in at the embedded Entra."""
     import msal  # noqa: PLC0415 - only who signs in waits for it
 
+    from pat_core.web.sign_in import forgetful  # noqa: PLC0415 - as above
+
     made: Application = msal.ConfidentialClientApplication(
         estate.client_id,
         authority=estate.authority,
         client_credential={"client_assertion": estate.client_assertion.get_secret_value},
         http_client=estate.msal_http,
         exclude_scopes=["offline_access"],
+        token_cache=forgetful(msal.TokenCache()),
     )
     return made
 

@@ -43,11 +43,9 @@ class Sessions:
         """The Set-Cookie header of a new session. Raises LedgerUnavailable."""
         key, nonce = secrets.token_bytes(_KEY_BYTES), secrets.token_bytes(_NONCE_BYTES)
         name = _name(key)
-        sealed = _cipher(key).encrypt(nonce, json.dumps(content).encode(), name.encode())
-        values = {
-            "sealed": b64encode(nonce + sealed).decode(),
-            "until": key_time(self.clock() + LIFETIME),
-        }
+        until = key_time(self.clock() + LIFETIME)
+        sealed = _cipher(key).encrypt(nonce, json.dumps(content).encode(), _bound(name, until))
+        values = {"sealed": b64encode(nonce + sealed).decode(), "until": until}
         await self.store.write(SESSIONS, [Change(Verb.INSERT, Row(_PARTITION, name, values))])
         value = urlsafe_b64encode(key).decode().rstrip("=")
         return f"{COOKIE}={value}; Max-Age={int(LIFETIME.total_seconds())}; {_ATTRIBUTES}"
@@ -86,11 +84,17 @@ def _opened(key: bytes, row: Row) -> dict[str, Any]:
 
     raw = b64decode(str(row.values["sealed"]))
     try:
-        opened = _cipher(key).decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], row.key.encode())
+        bound = _bound(row.key, str(row.values["until"]))
+        opened = _cipher(key).decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], bound)
     except InvalidTag:
         return {}
     content: dict[str, Any] = json.loads(opened)
     return content
+
+
+def _bound(name: str, until: str) -> bytes:
+    """What the seal holds beside the content: nobody moves it, or makes it last longer."""
+    return f"{name}|{until}".encode()
 
 
 def _cipher(key: bytes) -> AESGCM:

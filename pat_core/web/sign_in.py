@@ -156,6 +156,12 @@ class SignIn:
             raise NotSignedIn(cause, remedy=_AGAIN) from None
 
 
+def forgetful(cache: Any) -> Any:  # noqa: ANN401 - MSAL has no types
+    """A cache of MSAL that keeps nothing: whoever signed out leaves no token in the process."""
+    cache.add = lambda *_, **__: None
+    return cache
+
+
 def own_path(text: str) -> str:
     """A path of ours, to land on after signing in; the list of tokens for anything else."""
     parts = urlsplit(text)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from pat_core.audit import SERVICE, AuditEntry, Result
 from pat_core.errors import LedgerUnavailable
 from pat_core.local.policies import Policies
+from pat_core.rows import Change, Verb
 from pat_core.signals import ROTATION_COUNT
 from pat_core.trail import Trail
 from pat_core.web.http import HEADERS
@@ -123,6 +125,30 @@ class TestSession:
         async with house.browser() as browser:
             headers = {b"cookie": f"__Host-pat-warden={cookie}".encode()}
             assert (await browser.get("/tokens", headers=headers)).status_code == 303
+
+    @pytest.mark.parametrize("altered", ["until", "sealed"])
+    async def test_one_that_was_altered_in_the_ledger_opens_nothing(
+        self, house: House, browser: httpx.AsyncClient, altered: str
+    ) -> None:
+        store = house.shared.store
+        (row,) = [row async for row in store.rows("sessions", "session")]
+        value = str(row.values[altered])
+        head, tail = ("2099", value[4:]) if altered == "until" else ("AAAA", value[4:])
+        await store.write(
+            "sessions",
+            [Change(Verb.PUT, replace(row, values={**row.values, altered: head + tail}))],
+        )
+        assert (await browser.get("/tokens")).status_code == 303
+
+    async def test_signing_in_leaves_nothing_in_the_process(self, house: House) -> None:
+        async with house.browser() as browser:
+            await house.signed_in(browser, house.someone())
+            session = await house.shared.sessions.read(browser.headers["cookie"])
+        sign_in = house.shared.sign_in
+        assert sign_in
+        cache: Any = vars(sign_in)["_made"].token_cache
+        assert list(cache.search("AccessToken")) == []
+        assert session["bearer"]
 
     async def test_neither_ledger_nor_cookie_alone_reveals_the_bearer(
         self, house: House, browser: httpx.AsyncClient, tmp_path: Path

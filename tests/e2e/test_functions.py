@@ -95,11 +95,14 @@ class TestHealth:
             never = await http.get("/health")
             await host.fire("plan_scan")
             await host.drain()
+            just = await http.get("/health")
             time.now += timedelta(hours=26)
             well = await http.get("/health")
+            assert well.headers["x-content-type-options"] == "nosniff"
             time.now += timedelta(seconds=1)
             late = await http.get("/health")
         assert [each.status_code for each in (never, well, late)] == [503, 200, 503]
+        assert just.json()["last_complete_scan_seconds"] == [0]
         assert never.json()["last_complete_scan_seconds"] == [None]
         assert well.json() == {
             "status": "healthy",

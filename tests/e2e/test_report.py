@@ -288,7 +288,7 @@ class TestRevoke:
         )
         path = path_of(found)
         answer = await admin.post(
-            f"{path}/revoke", data={"reason": "It stood\r\nin a build log"}, headers=PAGE
+            f"{path}/revoke", data={"reason": "It stood\r\nin a\u202e\x1b build log"}, headers=PAGE
         )
         assert (answer.status_code, answer.headers["location"]) == (303, f"{path}?told=revoke")
         assert not await is_living(house, found)

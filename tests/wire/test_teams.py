@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from pat_core.bootstrap import http_transport
+from pat_core.bootstrap import Services, http_transport
 from pat_core.channels.card import LARGEST, digest_card, summary_card
 from pat_core.channels.render import Renderer
 from pat_core.channels.teams import TeamsChannel
@@ -27,6 +28,7 @@ from pat_core.digest import compose
 from pat_core.errors import ChannelBusy, ChannelError, ChannelMisconfigured
 from pat_core.local.serving import serving
 from pat_core.model import Owner
+from pat_core.settings import Settings
 from tests.builders import ANA, HOSTILE_NAMES, a_notice
 from tests.fakes import NOW, FakeTime
 from tests.unit.test_summary import RUN, SEEN, summary
@@ -146,6 +148,17 @@ class TestTeamsChannel:
             await channel.send(DIGEST, operation_id="x", claimed_at=NOW)
             await channel.report(summary())
         assert flow.given == [digest_card(DIGEST, Renderer(), NOW), summary_card(summary())]
+
+    async def test_no_library_logs_the_address(
+        self, time: FakeTime, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        webhook = SecretStr("https://prod-1.westeurope.logic.azure.com/workflows/x?sig=s3cret")
+        async with Services(Settings(teams_webhook_url=webhook), time.clock) as services:
+            assert services.teams
+            with caplog.at_level(logging.INFO):
+                async with channel_to(Workflow(), time) as channel:
+                    await channel.send(DIGEST, operation_id="x", claimed_at=NOW)
+        assert "s3cret" not in caplog.text
 
     async def test_at_most_one_a_second(self, time: FakeTime) -> None:
         flow = Workflow()
