@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -23,6 +24,7 @@ class MemoryStore:
     """Implements the port Store."""
 
     tables: dict[tuple[str, str], dict[str, Row]] = field(default_factory=dict)
+    _keys: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     _version: count[int] = field(default_factory=lambda: count(1))
 
     async def rows(
@@ -30,8 +32,10 @@ class MemoryStore:
     ) -> AsyncIterator[Row]:
         """Every row between two keys, as they are now."""
         found = self.tables.get((table, partition), {})
-        for key in sorted(found):
-            if key > after and (not before or key < before) and key in found:
+        keys = self._keys.get((table, partition), [])
+        end = bisect_left(keys, before) if before else len(keys)
+        for key in keys[bisect_right(keys, after) : end]:
+            if key in found:
                 yield found[key]
 
     async def row(self, table: str, partition: str, key: str) -> Row | None:
@@ -43,10 +47,11 @@ class MemoryStore:
         check_transaction(changes)
         if not changes:
             return []
-        place = self.tables.setdefault((table, changes[0].row.partition), {})
+        name = (table, changes[0].row.partition)
+        place, keys = self.tables.setdefault(name, {}), self._keys.setdefault(name, [])
         for change in changes:
             self._check(place.get(change.row.key), change)
-        return [self._apply(place, change) for change in changes]
+        return [self._apply(place, keys, change) for change in changes]
 
     def _check(self, known: Row | None, change: Change) -> None:
         match change.verb:
@@ -57,12 +62,16 @@ class MemoryStore:
             case _:
                 pass
 
-    def _apply(self, place: dict[str, Row], change: Change) -> str:
+    def _apply(self, place: dict[str, Row], keys: list[str], change: Change) -> str:
+        key = change.row.key
         if change.verb in (Verb.DELETE, Verb.REMOVE):
-            place.pop(change.row.key, None)
+            if place.pop(key, None):
+                keys.pop(bisect_left(keys, key))
             return ""
+        if key not in place:
+            insort(keys, key)
         version = str(next(self._version))
-        place[change.row.key] = replace(change.row, version=version)
+        place[key] = replace(change.row, version=version)
         return version
 
 
