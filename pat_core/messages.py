@@ -9,6 +9,7 @@ from typing import Annotated, Final, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pat_core.coverage import MOST_FAULTS
+from pat_core.digest import shown_name
 from pat_core.errors import BadMessage
 from pat_core.model import Owner, UserPage
 from pat_core.rows import short_hash
@@ -24,7 +25,10 @@ LARGEST: Final = 46_000
 """Bytes of a message: a queue of Azure Storage takes 64 KB and keeps some for itself."""
 _LONGEST_NAME: Final = 256
 _LONGEST_FAULT: Final = 500
-RunId = Annotated[str, Field(pattern=r"^\d{8}T\d{6}\.\d{6}Z-[0-9a-f]{6}$")]
+MOST_PAGES: Final = 10_000
+"""5,000,000 users: a listing that goes on beyond has no end."""
+Count = Annotated[int, Field(ge=0, le=1_000_000)]
+RunId = Annotated[str, Field(pattern=r"^[0-9]{8}T[0-9]{6}\.[0-9]{6}Z-[0-9a-f]{6}$")]
 
 
 class _Order(BaseModel):
@@ -42,7 +46,7 @@ class _Order(BaseModel):
 class ListOrder(_Order):
     """List one page of an organization's users; the pages are counted from 1."""
 
-    page: int = 1
+    page: Annotated[int, Field(ge=1, le=MOST_PAGES)] = 1
     continuation_token: str = ""
 
     @property
@@ -73,9 +77,9 @@ class ScanOrder(_Order):
     """
 
     users: list[ListedUser]
-    unlisted: int = 0
+    unlisted: Count = 0
     faults: list[str] = []
-    part: int = 0
+    part: Count = 0
 
     @property
     def key(self) -> str:
@@ -128,7 +132,7 @@ def read_order(kind: type[Order], message: str) -> Order:
         error = fault.errors(include_url=False, include_input=False, include_context=False)[0]
         field = ".".join(str(part) for part in error["loc"])
         reason = f"{field}: {error['msg']}" if field else error["msg"]
-        raise BadMessage(f"The message cannot be read: {reason}.") from None
+        raise BadMessage(f"The message cannot be read: {shown_name(reason)}.") from None
 
 
 def _listed(owner: Owner) -> ListedUser:

@@ -198,7 +198,11 @@ class Runner:
 
     def _ordered(self, order: ListOrder | ScanOrder) -> Organization:
         """The organization an order is about. Raises BadMessage for none of ours or a late one."""
-        if self._now() - read_key_time(order.run_id) > LONGEST_RUN:
+        try:
+            planned_at = read_key_time(order.run_id)
+        except ValueError:
+            raise BadMessage("The id of the run begins with no time.") from None
+        if self._now() - planned_at > LONGEST_RUN:
             raise BadMessage(f"The run {order.run_id} is over.")
         return self._organization(order.organization)
 

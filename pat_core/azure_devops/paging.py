@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from pat_core.azure_devops.sending import Sender
 from pat_core.azure_devops.wire import Reply, Request
@@ -11,6 +11,8 @@ from pat_core.errors import BrokenReply
 from pat_core.model import TokenReading
 
 Page = TypeVar("Page")
+MOST_PAGES: Final = 5_000
+"""Far more than there are: 500 users, or a hundred tokens, stand on a page."""
 
 
 async def pages(
@@ -35,6 +37,11 @@ async def pages(
                 "goes round in circles: a continuation token came twice."
             )
         seen.add(after)
+        if len(seen) == MOST_PAGES:
+            raise BrokenReply(
+                f"{request.organization.name}: the call to {request.call.does} "
+                f"has no end: there are more than {MOST_PAGES:,} pages."
+            )
 
 
 async def all_tokens(

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Generic, TypeVar
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    ValidationError,
+)
 from pydantic.alias_generators import to_camel
 
 from pat_core.address import usable_address
-from pat_core.azure_devops.wire import Reply
+from pat_core.azure_devops.wire import Reply, one_line
 from pat_core.errors import BrokenReply
 from pat_core.model import Organization, Owner, Token, TokenReading, UserPage
 
+LONGEST_DESCRIPTOR: Final = 1000
+LONGEST_CONTINUATION: Final = 4000
+_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 ZERO_GUID: Final = UUID(int=0)
 _NOT_AN_OWNER: Final = ("svc.", "aadsp.", "aadgp.", "vssgp.", "s2s.", "acs.")
 
@@ -30,7 +42,25 @@ def _as_utc(time: datetime) -> datetime:
         raise ValueError("the time is out of range") from None
 
 
-UtcTime = Annotated[datetime, AfterValidator(_as_utc)]
+def _no_number(given: object) -> object:
+    # Else 5 and "7" would be moments of 1970, and a token that lives would look dead.
+    if isinstance(given, str) and not _DAY.match(given):
+        raise ValueError("this is no time")
+    if isinstance(given, int | float):
+        raise ValueError("a number is no time")  # noqa: TRY004 - the kind that pydantic hears
+    return given
+
+
+def _own_segment(descriptor: str) -> str:
+    if not descriptor.strip("."):
+        raise ValueError("dots alone name nobody")
+    return descriptor
+
+
+UtcTime = Annotated[datetime, BeforeValidator(_no_number), AfterValidator(_as_utc)]
+Descriptor = Annotated[
+    str, Field(min_length=1, max_length=LONGEST_DESCRIPTOR), AfterValidator(_own_segment)
+]
 
 
 class Body(BaseModel):
@@ -41,7 +71,7 @@ class Body(BaseModel):
 
 
 class _GraphUser(Body):
-    descriptor: str = Field(min_length=1)
+    descriptor: Descriptor
     subject_kind: str | None = None
     display_name: str | None = None
     mail_address: str | None = None
@@ -62,8 +92,8 @@ class PatToken(Body):
     valid_from: UtcTime | None = None
     valid_to: UtcTime
     target_accounts: list[UUID] | None = None
-    is_valid: bool | None = True
-    is_public: bool | None = False
+    is_valid: StrictBool | None = True
+    is_public: StrictBool | None = False
 
     def as_token(self, *, null_means_global: bool) -> Token:
         """The token, for the pure rules."""
@@ -97,7 +127,7 @@ class _MyTokens(Body):
 
 
 class _Membership(Body):
-    active: bool
+    active: StrictBool
 
 
 class _AnyItems(Body):
@@ -197,9 +227,11 @@ def _first(fault: ValidationError) -> str:
     field = ".".join(str(part) for part in error["loc"])
     if error["type"] == "missing":
         return f"{field} is missing"
-    return f"{field}: {error['msg']}" if field else error["msg"]
+    return one_line(f"{field}: {error['msg']}" if field else error["msg"])
 
 
 def _next(continuation_token: str | None) -> str:
     token = continuation_token or ""
+    if len(token) > LONGEST_CONTINUATION:
+        raise BrokenReply("The reply cannot be read: its continuation token is too long.")
     return "" if token == str(ZERO_GUID) else token

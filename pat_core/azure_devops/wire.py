@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum
 from http import HTTPStatus
@@ -175,13 +175,15 @@ def retry_after(reply: Reply, now: datetime) -> float | None:
         return None
     try:
         seconds = float(text) if text[0].isdigit() else _until(text, now)
-    except ValueError:
+    except (ValueError, TypeError, OverflowError):
         return None
     return min(max(seconds, 0.0), LONGEST_PAUSE)
 
 
 def _until(http_date: str, now: datetime) -> float:
-    return (parsedate_to_datetime(http_date) - now).total_seconds()
+    time = parsedate_to_datetime(http_date)
+    # One without a zone means UTC, as all of them do.
+    return ((time if time.tzinfo else time.replace(tzinfo=UTC)) - now).total_seconds()
 
 
 def one_line(text: object) -> str:

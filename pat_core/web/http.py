@@ -64,10 +64,15 @@ class WebRequest:
             raise ValueError("the body is too large")
         if self.bearer is None:
             return dict(parse_qsl(self.body.decode()))
-        given = json.loads(self.body) if self.body.strip() else {}
+        try:
+            given = json.loads(self.body) if self.body.strip() else {}
+        except RecursionError:
+            raise ValueError("the body is too deep") from None
         if not isinstance(given, dict):
             raise ValueError("the body is no JSON object")  # noqa: TRY004 - one kind of fault for the caller
-        return {str(name): str(value) for name, value in given.items()}
+        found = {str(name): str(value) for name, value in given.items()}
+        "".join((*found, *found.values())).encode()  # half a character raises a ValueError
+        return found
 
     def is_same_origin(self, public_url: str) -> bool:
         """True where the browser says that a page of ours sent this, or by Origin where it is mute.
