@@ -53,7 +53,7 @@ once in each instance, 100 ms each. The budget of the hour is 12 windows.
 """
 DRAINING = """\
 Digests that became due at once, the least urgent first by name, to a mail provider that knows an
-operation again; SQLite, simulated time, sending once a minute. The ideal is the allowance.
+operation again; SQLite, simulated time, sending every five minutes. The ideal is the allowance.
 """
 DAY = """\
 One process of the local host, SQLite, 1,000 users with a token each, all timers on simulated time.
@@ -86,7 +86,7 @@ def parts(*, quick: bool) -> dict[str, Part]:
             DRAINING,
             lambda: draining(300 if quick else 10_000, 30, 100),
         ),
-        "day": ("A day", DAY, lambda: a_day((1, 2) if quick else (1, 6, 12, 24), 1000)),
+        "day": ("Days", DAY, lambda: a_day((1, 2) if quick else (1, 24, 48, 72), 1000)),
         "fleet": ("The fleet", FLEET, lambda: fleet([1000] if quick else [12_200, 122_000])),
         "pages": ("Pages", PAGES, lambda: pages(1 if quick else 7)),
     }

@@ -111,7 +111,7 @@ async def _drained(folder: Path, mails: int, allowance: Allowance) -> tuple[Worl
         began = clock()
         while len(world.mails) < mails:
             await host.fire("send_digests")
-            await asyncio.sleep(60)
+            await asyncio.sleep(300)
     return world, clock() - began
 
 
