@@ -104,10 +104,14 @@ def shown_name(display_name: str, longest: int = 200) -> str:
 
     Names are whatever somebody typed, so marks that are not seen but change what is are left out.
     """
-    # Most names are printable, and then no mark of them is to be looked at.
-    kept = display_name if display_name.isprintable() else _seen(display_name)
-    name = " ".join(kept.split()) or "unnamed token"
-    return name if len(name) <= longest else name[: longest - 1].rstrip() + "…"
+    return visible(display_name, longest) or "unnamed token"
+
+
+def visible(text: str, longest: int = 200) -> str:
+    """What of a text is seen, on one line and bounded; "" where that is nothing."""
+    # Most texts are printable, and then no mark of them is to be looked at.
+    kept = " ".join((text if text.isprintable() else _seen(text)).split())
+    return kept if len(kept) <= longest else kept[: longest - 1].rstrip() + "…"
 
 
 def _seen(text: str) -> str:

@@ -9,7 +9,7 @@ from typing import Final
 
 from pat_core.audit import Result
 from pat_core.book import Book, Entry
-from pat_core.digest import shown_name
+from pat_core.digest import visible
 from pat_core.errors import ActionRefused, TokenNotFound
 from pat_core.expiry import effective_expiry
 from pat_core.fleet_views import Dossier
@@ -89,7 +89,7 @@ class Dossiers:
         Raises ActionRefused without a reason or where it is over, TokenNotFound, AzureDevOpsError
         (NotPermitted among them), LedgerError.
         """
-        why = shown_name(reason, LONGEST_REASON) if reason.strip() else ""
+        why = visible(reason, LONGEST_REASON)
         if not why:
             raise ActionRefused("No reason was given.", remedy="Say why; the owner reads it.")
         owner, account, record = await self._find(
@@ -105,7 +105,7 @@ class Dossiers:
             result = Result.DONE
         finally:
             await self.trail.ended(asked, result)
-        said = shown_name(f"By {by.name or by.id}, who says: {why}", LONGEST_REASON * 2)
+        said = visible(f"By {by.name or by.id}, who says: {why}", LONGEST_REASON * 2)
         return await self._write(owner, account, record, said)
 
     async def _write(self, owner: Owner, account: Account, record: TokenRecord, said: str) -> Token:

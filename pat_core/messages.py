@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pat_core.coverage import MOST_FAULTS
-from pat_core.digest import shown_name
+from pat_core.digest import visible
 from pat_core.errors import BadMessage
 from pat_core.model import Owner, UserPage
 from pat_core.rows import short_hash
@@ -132,7 +132,7 @@ def read_order(kind: type[Order], message: str) -> Order:
         error = fault.errors(include_url=False, include_input=False, include_context=False)[0]
         field = ".".join(str(part) for part in error["loc"])
         reason = f"{field}: {error['msg']}" if field else error["msg"]
-        raise BadMessage(f"The message cannot be read: {shown_name(reason)}.") from None
+        raise BadMessage(f"The message cannot be read: {visible(reason)}.") from None
 
 
 def _listed(owner: Owner) -> ListedUser:

@@ -20,8 +20,8 @@ from pat_core.rows import Row, Value, short_hash
 
 ERROR_KEY: Final = "error"
 PAGES: Final = "page|"
-FIRST_PAGE: Final = f"{PAGES}{short_hash('')}"
 """How the keys of a run's pages begin."""
+FIRST_PAGE: Final = f"{PAGES}{short_hash('')}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +91,11 @@ def read_run(row: Row) -> RunReport:
 
 def page_row(order: ListOrder, page: UserPage, orders: Iterable[ScanOrder]) -> Row:
     """The row of a page that was listed: the batches it was cut into."""
+    after = page.continuation_token
     values: dict[str, Value] = {
         "page": order.page,
         "users": len(page.owners) + len(page.faults),
-        "following": order.following(page.continuation_token).key
-        if page.continuation_token
-        else "",
+        "following": order.following(after).key if after else "",
         "batches": " ".join(each.key for each in orders),
     }
     return Row(run_partition(order.organization, order.run_id), order.key, values)

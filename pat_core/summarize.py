@@ -12,7 +12,7 @@ from typing import Final
 from pat_core import __version__
 from pat_core.coverage import Coverage
 from pat_core.delivered import DELIVERIES, Delivered, read_delivered
-from pat_core.digest import shown_name
+from pat_core.digest import visible
 from pat_core.errors import ChannelError, Conflict, QueueUnavailable
 from pat_core.messages import ORGANIZATIONS, POISON, USERS
 from pat_core.model import EXPIRED, Organization
@@ -194,7 +194,7 @@ def _subject(message: str) -> str:
     try:
         order = json.loads(message)
         users = f", {len(order['users'])} users" if "users" in order else ""
-        about = shown_name(str(order["organization"]), 50), shown_name(str(order["run_id"]), 30)
+        about = visible(str(order["organization"]), 50), visible(str(order["run_id"]), 30)
         return f"{about[0]}, run {about[1]}{users}"
     except (ValueError, KeyError, TypeError, RecursionError):
         return "a message that is none of ours"

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from pat_core.azure_devops.sending import Sender
 from pat_core.azure_devops.wire import Reply, Request
 from pat_core.errors import BrokenReply
+from pat_core.messages import MOST_PAGES
 from pat_core.model import TokenReading
 
 Page = TypeVar("Page")
-MOST_PAGES: Final = 5_000
-"""Far more than there are: 500 users, or a hundred tokens, stand on a page."""
 
 
 async def pages(

@@ -21,6 +21,10 @@ GAIN: Final = 40.0
 """So many times what the rest of the budget alone would allow: of 41 parts, 40 are used."""
 RESERVE: Final = 0.02
 """This part of the budget is left alone, for calls that are under way."""
+FEW: Final = 20
+"""Who makes no more calls than this in a window is not held up: an owner's page, a revocation."""
+QUIET: Final = timedelta(seconds=10)
+"""Not each reply says what is left. When none did for so long, there is room."""
 SLOWEST: Final = timedelta(minutes=1)
 """Who has nothing to learn from, or nothing left, looks again after this time."""
 _SECOND: Final = timedelta(seconds=1)
@@ -34,6 +38,7 @@ class Share:
         self._seconds: deque[tuple[datetime, int]] = deque()
         self._calls = 0
         self._cost = self._limit = 0.0
+        self._heard_at = clock()
 
     def count(self) -> None:
         """Count a call that begins now."""
@@ -46,18 +51,21 @@ class Share:
         self._calls += 1
 
     def heed(self, headers: Mapping[str, str]) -> None:
-        """Learn from a reply what a call costs; one that says nothing of it sets no limit."""
+        """Learn from a reply what a call costs; where none speaks of it, there is no limit."""
         left, limit = _number(headers, "remaining"), _number(headers, "limit")
+        now = self._clock()
         self._forget()
-        self._limit, self._cost = limit or 0.0, 0.0
         if left is not None and limit and self._calls:
+            self._limit, self._heard_at = limit, now
             self._cost = max(limit - left, 0.0) / self._calls
+        elif now - self._heard_at >= QUIET:
+            self._cost = 0.0
 
     @property
     def interval(self) -> timedelta:
         """The time from one call to the next, as of now."""
         self._forget()
-        if not self._cost:
+        if not self._cost or self._calls < FEW:
             return timedelta(0)
         left = self._limit * (1 - RESERVE) - self._cost * self._calls
         if left <= 0:

@@ -91,7 +91,7 @@ async def _hours(folder: Path, hours: tuple[int, ...], users: int) -> list[tuple
     world, found = _world(users), list[tuple[int, int, Held]]()
     shared = _services(folder, world, Allowance())
     async with sharing(shared):
-        host = Counted(app, shared.queues, clock, schedules_of(shared.settings))  # type: ignore[arg-type] # in memory
+        host = Counting(app, shared.queues, clock, schedules_of(shared.settings))  # type: ignore[arg-type] # in memory
         ticking = asyncio.create_task(host.tick())
         for hour in hours:
             await asyncio.sleep(hour * HOUR - asyncio.get_running_loop().time())
@@ -115,7 +115,7 @@ async def _drained(folder: Path, mails: int, allowance: Allowance) -> tuple[Worl
     return world, clock() - began
 
 
-class Counted(Host):
+class Counting(Host):
     """Counts how often a timer fired."""
 
     fired = 0

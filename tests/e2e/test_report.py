@@ -272,7 +272,7 @@ class TestRevoke:
 
     async def test_it_needs_a_reason(self, house: House, admin: httpx.AsyncClient) -> None:
         found = (await listed(admin, "?window=30"))[0]
-        for reason in ("", "   ", "\r\n"):
+        for reason in ("", "   ", "\r\n", "\u200b"):
             answer = await admin.post(
                 f"{path_of(found)}/revoke", data={"reason": reason}, headers=PAGE
             )

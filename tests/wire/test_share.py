@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from pat_core.azure_devops.share import SLOWEST, WINDOW, Share
+from pat_core.azure_devops.share import FEW, QUIET, SLOWEST, WINDOW, Share
 from tests.fakes import FakeTime
 
 SECOND = timedelta(seconds=1)
@@ -30,8 +30,21 @@ class TestInterval:
     def test_nothing_said_nothing_waited(self, share: Share) -> None:
         made(share, 1000)
         assert share.interval == timedelta(0)
+
+    def test_a_reply_that_says_nothing_takes_no_limit_away_until_none_did_for_a_while(
+        self, share: Share, time: FakeTime
+    ) -> None:
+        made(share, 1000)
         share.heed(said(20))
         share.heed({})
+        assert share.interval > timedelta(0)
+        time.now += QUIET
+        share.heed({})
+        assert share.interval == timedelta(0)
+
+    def test_who_calls_rarely_is_not_held_up(self, share: Share) -> None:
+        made(share, FEW - 1)
+        share.heed(said(0))
         assert share.interval == timedelta(0)
 
     def test_the_less_is_left_the_longer_it_is(self, share: Share) -> None:
@@ -55,12 +68,12 @@ class TestInterval:
         assert share.interval < SECOND
 
     def test_a_new_process_looks_again_after_a_while(self, share: Share) -> None:
-        made(share, 1)
-        share.heed(said(1))
+        made(share, FEW)
+        share.heed(said(4.2))
         assert share.interval == SLOWEST
 
     def test_next_to_nothing_is_no_time_without_end(self, share: Share) -> None:
-        made(share, 1)
+        made(share, FEW)
         share.heed(said(4.0000000000000001, 200))
         assert share.interval <= SLOWEST
         share.heed(said(4 + 1e-13, 200))
