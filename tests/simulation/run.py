@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequen
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import chain
 from random import Random
 from typing import Any
 from unittest.mock import patch
@@ -51,6 +52,7 @@ class Simulation:
     hits: Counter[str] = field(default_factory=Counter)
     crossed: set[str] = field(default_factory=set)
     excused: set[str] = field(default_factory=set)
+    confirmed: set[str] = field(default_factory=set)
     crashes: list[str] = field(default_factory=list)
     unsent: set[str] = field(default_factory=set)
     overstated: list[str] = field(default_factory=list)
@@ -171,6 +173,22 @@ class Simulation:
         with patch("pat_core.runs.uuid4", name), patch("pat_core.trail.uuid4", name):
             yield
 
+    def is_excused(self, authorization_id: str) -> bool:
+        """True where nobody need be told: its owner decided so, or has another that lives."""
+        children = (new for new, old in self.world.parents.items() if old == authorization_id)
+        return authorization_id in self.excused or any(map(self._is_used, children))
+
+    def _is_used(self, new: str) -> bool:
+        """True for a new token that its owner has, or has replaced in turn."""
+        _, token = self.world.find(new)
+        _, old = self.world.find(self.world.parents[new])
+        # Once the old one has ended by itself, what becomes of the new one is another matter.
+        lives = (token.is_valid and token.valid_to > self.now) or old.valid_to <= self.now
+        kept = {each.authorization_id for each in chain(*self.world.vault.values())}
+        is_in_hand = self.world.parents[new] in self.confirmed or new in kept
+        was_rotated = new in self.world.parents.values()
+        return (is_in_hand or was_rotated) and (lives or self.is_excused(new))
+
     # What happens in the organization.
 
     def wait(self, draw: Random) -> None:
@@ -231,9 +249,8 @@ class Simulation:
         if not (found := self._any(draw)):
             return
         owner, old = found
-        hours = draw.choice((0, 1, 24, 100))
+        hours = draw.choice((0, 1, 24, 40))  # over before the calm days are
         wish = Wish(timedelta(days=90), timedelta(hours=hours), to_vault=draw.random() < 0.5)
-        self.excused.add(old.authorization_id)
         hands = Hands(self.world, owner, replaces=old.authorization_id)
         done = await self._rotator.rotate(hands, PLACE, old.authorization_id, wish)
         if done.secret:
@@ -244,6 +261,7 @@ class Simulation:
         shown = sorted({self.world.parents[new] for new in self.world.handed})
         if found := self._one_of(shown, draw):
             owner, old = found
+            self.confirmed.add(old.authorization_id)
             await self._rotator.confirm(Hands(self.world, owner), PLACE, old.authorization_id)
 
     async def withdraw(self, draw: Random) -> None:
