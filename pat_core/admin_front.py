@@ -23,6 +23,7 @@ from pat_core.problems import problem_of
 from pat_core.summarize import Watch
 from pat_core.trail import Trail
 from pat_core.views import Problem
+from pat_core.web.administrators import Administrators, name_in
 from pat_core.web.fleet_pages import FleetAnswer, FleetPages
 from pat_core.web.http import WebRequest, WebResponse, to
 from pat_core.web.queries import FLEET, read_query
@@ -55,6 +56,7 @@ class AdminFront:
     """Answers for administrators, who are told by the session that signing in made."""
 
     sessions: Sessions
+    administrators: Administrators | None
     fleet: FleetReport
     watch: Watch
     queues: Callable[[], Queues]
@@ -151,10 +153,13 @@ class AdminFront:
         name = str(session.get("name", ""))
         if "bearer" not in session:
             return to(f"/sign-in?{urlencode({'next': _landing(request)})}")
-        if session.get("is_admin") is not True:
+        if not (self.administrators and session.get("id_token")):
             return self._problem(_FORBIDDEN, name)
         try:
-            return await answer(Administrator(f"entra:{session.get('id', '')}", name))
+            claims = await self.administrators.claims(str(session["id_token"]))
+            if claims is None:
+                return self._problem(_FORBIDDEN, name)
+            return await answer(Administrator(f"entra:{claims['oid']}", name_in(claims)))
         except PatWardenError as fault:
             return self._problem(problem_of(fault), name)
 

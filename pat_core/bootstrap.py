@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from pat_core.runs import Runner
     from pat_core.summarize import Watch
     from pat_core.trail import Trail
+    from pat_core.web.administrators import Administrators
     from pat_core.web.session import Sessions
     from pat_core.web.sign_in import Application, SignIn
 
@@ -70,13 +71,14 @@ class Services:
     """What the functions share, each made when it is first asked for and kept for the process.
 
     `given` are channels to use instead of those that the settings name, `application` is what
-    signs people in instead of the one that the settings name.
+    signs people in instead of the one that the settings name; `entra` is where Microsoft Entra is.
     """
 
     settings: Settings
     clock: Clock = system_clock
     given: Mapping[str, Outlet] | None = None
     application: Callable[[], Application] | None = None
+    entra: str = "https://login.microsoftonline.com"
 
     def __post_init__(self) -> None:
         self._closing = AsyncExitStack()
@@ -362,6 +364,7 @@ class Services:
         routes = Routes(settings.routes, settings.escalate_days)
         return AdminFront(
             self.sessions,
+            self.administrators,
             self.fleet,
             self.watch,
             lambda: self.queues,
@@ -484,17 +487,31 @@ class Services:
     @cached_property
     def sign_in(self) -> SignIn | None:
         """What signs owners in, or None where that is not set up."""
-        settings = self.settings
-        if not (settings.public_url and settings.tenant_id and settings.client_id):
+        if self.administrators is None:
             return None
         from pat_core.web.sign_in import SignIn
 
-        make = self.application or self._application
         return SignIn(
-            make,
-            public_url=settings.public_url,
+            self.application or self._application,
+            public_url=self.settings.public_url,
+            tenant=self.settings.tenant_id,
+            administrators=self.administrators,
+        )
+
+    @cached_property
+    def administrators(self) -> Administrators | None:
+        """What knows administrators, or None where signing in is not set up."""
+        settings = self.settings
+        if not (settings.public_url and settings.tenant_id and settings.client_id):
+            return None
+        from pat_core.web.administrators import Administrators
+
+        return Administrators(
+            self.clock,
             tenant=settings.tenant_id,
-            admin_group=settings.admin_group,
+            client_id=settings.client_id,
+            group=settings.admin_group,
+            entra=self.entra,
         )
 
     def _application(self) -> Application:
@@ -513,7 +530,7 @@ class Services:
         secret = self.settings.client_secret
         made: Application = msal.ConfidentialClientApplication(
             self.settings.client_id,
-            authority=f"https://login.microsoftonline.com/{self.settings.tenant_id}",
+            authority=f"{self.entra}/{self.settings.tenant_id}",
             client_credential=secret.get_secret_value()
             if secret
             else {"client_assertion": assertion},

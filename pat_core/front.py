@@ -122,7 +122,7 @@ class Front:
             "bearer": who.bearer,
             "name": who.name,
             "id": who.object_id,
-            "is_admin": who.is_admin,
+            "id_token": who.id_token,
         }
         return to(own_path(str(kept["next"])), await self.sessions.open(session))
 
@@ -218,7 +218,7 @@ class Front:
         if bearer is None:
             session = await self.sessions.read(request.cookies)
             bearer, name = SecretStr(session.get("bearer", "")), str(session.get("name", ""))
-            is_admin = bool(session.get("is_admin"))
+            is_admin = bool(session.get("id_token"))
         if not bearer.get_secret_value():
             return self._to_sign_in(request)
         try:

@@ -122,7 +122,12 @@ async def opened(
             client_id=estate.client_id,
             key_vault_url="https://kv-contoso.vault.azure.net",
         )
-        shared = Services(settings, time.clock, application=lambda: entra_application(estate))
+        shared = Services(
+            settings,
+            time.clock,
+            application=lambda: entra_application(estate),
+            entra=estate.address,
+        )
         shared.vault = KeyVault(client)
         given(shared)
         async with sharing(shared):

@@ -91,6 +91,7 @@ async def serve(
             embedded,
             given={"outbox": outlet, ROUTED: outlet},
             application=lambda: entra_application(it),
+            entra=it.address,
         )
         shared.queues, shared.ops, shared.vault = source, [channel], KeyVault(vault)
         async with sharing(shared):

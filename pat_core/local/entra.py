@@ -50,6 +50,7 @@ class Entra:
             {
                 "issuer": ISSUER,
                 "authorization_endpoint": f"{here}/authorize",
+                "jwks_uri": f"{AUTHORITY}/discovery/v2.0/keys",
                 "token_endpoint": f"{AUTHORITY}/oauth2/v2.0/token",
                 "end_session_endpoint": f"{here}/logout",
                 "response_types_supported": ["code"],
@@ -116,6 +117,9 @@ class Entra:
             # MSAL asks for other names of the host before it looks into its cache.
             return JSONResponse({"metadata": []})
 
+        async def keys(_: Request) -> Response:
+            return JSONResponse(self.tokens.keys())
+
         async def authorize(request: Request) -> Response:
             return self.authorize(request)
 
@@ -125,6 +129,7 @@ class Entra:
         return [
             Route("/common/discovery/instance", instance),
             Route(f"/{TENANT}/v2.0/.well-known/openid-configuration", discovery),
+            Route(f"/{TENANT}/discovery/v2.0/keys", keys),
             Route(f"/{TENANT}/oauth2/v2.0/authorize", authorize),
             Route(f"/{TENANT}/oauth2/v2.0/token", token, methods=["POST"]),
             Route(f"/{TENANT}/oauth2/v2.0/logout", logout),

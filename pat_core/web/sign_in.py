@@ -10,14 +10,13 @@ from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 from pat_core.errors import NotSignedIn, Unavailable
+from pat_core.web.administrators import Administrators, name_in
 
 RESOURCE: Final = "499b84ac-1321-427f-aa17-267ca6975798"
 """Azure DevOps, to Entra."""
 SCOPES: Final = (f"{RESOURCE}/vso.pats", f"{RESOURCE}/vso.pats_manage")
 CALLBACK: Final = "/sign-in/callback"
 HOME: Final = "/tokens"
-ADMIN_ROLE: Final = "PatAdministrator"
-"""The app role whose holders see the whole fleet."""
 _PLACES: Final = (HOME, "/report")
 _AGAIN: Final = "Sign in again. If it fails again, ask those who run this service."
 
@@ -53,13 +52,13 @@ class Application(Protocol):
 class SignedIn:
     """Who signed in, and the token that acts for them at Azure DevOps.
 
-    `object_id` is theirs in Entra; `is_admin` is true for administrators of this service.
+    `object_id` is theirs in Entra. Of administrators of this service `id_token` proves it.
     """
 
     name: str
     bearer: str
     object_id: str = ""
-    is_admin: bool = False
+    id_token: str = ""
 
 
 class SignIn:
@@ -71,10 +70,10 @@ class SignIn:
         *,
         public_url: str,
         tenant: str,
-        admin_group: str = "",
+        administrators: Administrators,
     ) -> None:
         self._make = make
-        self._admin_group = admin_group.lower()
+        self._administrators = administrators
         self._redirect = f"{public_url}{CALLBACK}"
         self._tenant = tenant
         self._made: Application | None = None
@@ -107,23 +106,12 @@ class SignIn:
         claims = result.get("id_token_claims") or {}
         if claims.get("tid") != self._tenant:
             raise NotSignedIn("The account is of another tenant.", remedy=_AGAIN)
-        name = claims.get("name") or claims.get("preferred_username") or ""
         return SignedIn(
-            str(name),
+            name_in(claims),
             str(result["access_token"]),
             str(claims.get("oid", "")),
-            self._is_admin(claims),
+            str(result.get("id_token", "")) if self._administrators.include(claims) else "",
         )
-
-    def _is_admin(self, claims: Mapping[str, Any]) -> bool:
-        """True for who holds the app role, or is in the group, as the ID token says.
-
-        Who is in more than 200 groups comes without any: Entra leaves them out.
-        """
-        roles, groups = claims.get("roles"), claims.get("groups")
-        holds = isinstance(roles, list) and ADMIN_ROLE in roles
-        named = [str(each).lower() for each in groups] if isinstance(groups, list) else []
-        return holds or (bool(self._admin_group) and self._admin_group in named)
 
     async def prove(self) -> None:
         """Prove the application to Entra, as signing in does after the redirect.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from asyncio import to_thread
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from html import unescape
@@ -19,10 +19,11 @@ from pat_core.azure_devops.wire import RESOURCE
 from pat_core.errors import NotSignedIn, Unavailable
 from pat_core.local.demo import entra_application
 from pat_core.local.entra_codes import CODE_LIFETIME
-from pat_core.local.estate import Estate, serving_estate
+from pat_core.local.estate import CLIENT_ID, Estate, serving_estate
 from pat_core.local.shapes import TENANT, object_id
 from pat_core.local.world import Trait, World, people
-from pat_core.web.sign_in import SignIn
+from pat_core.web.administrators import Administrators
+from pat_core.web.sign_in import Application, SignIn
 from tests.fakes import NOW, FakeTime
 
 pytestmark = pytest.mark.anyio
@@ -289,20 +290,22 @@ class TestPages:
                 estate.msal_http.get("https://evil.example/")
 
 
+def signing_in(make: Callable[[], Application]) -> SignIn:
+    administrators = Administrators(lambda: NOW, tenant=TENANT, client_id=CLIENT_ID)
+    return SignIn(make, public_url="https://p", tenant=TENANT, administrators=administrators)
+
+
 class TestProof:
     """What `doctor` asks: whether Entra takes the application for what it says it is."""
 
     async def test_a_proven_application_is_taken(self, time: FakeTime) -> None:
         async with served(time) as estate:
-            sign_in = SignIn(
-                lambda: entra_application(estate), public_url="https://p", tenant=TENANT
-            )
-            await sign_in.prove()
+            await signing_in(lambda: entra_application(estate)).prove()
 
     async def test_another_is_refused_and_the_remedy_named(self, time: FakeTime) -> None:
         async with served(time) as estate:
             app = await application(estate, credential="another")
-            sign_in = SignIn(lambda: app, public_url="https://p", tenant=TENANT)
+            sign_in = signing_in(lambda: app)
             with pytest.raises(NotSignedIn, match=r"\(invalid_client\).*PAT_CLIENT_ID"):
                 await sign_in.prove()
 
@@ -310,6 +313,6 @@ class TestProof:
         def make() -> msal.ConfidentialClientApplication:
             raise OSError("no route")
 
-        sign_in = SignIn(make, public_url="https://p", tenant=TENANT)
+        sign_in = signing_in(make)
         with pytest.raises(Unavailable, match=r"\(OSError\).*PAT_TENANT_ID"):
             await sign_in.prove()
