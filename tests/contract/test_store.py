@@ -184,7 +184,7 @@ class TestSqlite:
         with sqlite3.connect(path) as db:
             db.execute("PRAGMA user_version = 99")
         db.close()
-        with pytest.raises(LedgerTooNew, match="version 99; this program knows up to 1"):
+        with pytest.raises(LedgerTooNew, match="version 99; this program knows up to 2"):
             SqliteStore(path)
 
     def test_a_file_that_is_no_ledger_is_named(self, tmp_path: Path) -> None:
