@@ -9,7 +9,7 @@ RUN := .venv/bin/python
 SOURCES := function_app.py pat_core tests infra
 BICEPCHECK := ../shared/tools/bicepcheck.py
 
-.PHONY: demo serve test check bench simulate lock format clean
+.PHONY: demo serve test check bench simulate keep lock format clean
 
 demo: .venv/cli
 	$(RUN) -m pat_core demo $(ARGS)
@@ -40,6 +40,9 @@ bench: .venv/dev
 
 simulate: .venv/dev
 	$(RUN) -m tests.simulation --seeds $(or $(SEEDS),1000) $(ARGS)
+
+keep: .venv/dev
+	$(RUN) -m tests.upgrades.keep
 
 lock: .venv/dev
 	@echo "# Exactly what runs in Azure, with hashes; written by \`make lock\`." > requirements.txt

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from pat_core.errors import BadMessage, LedgerError, SettingsError
+from pat_core.errors import BadMessage, LedgerError, LedgerTooNew, SettingsError
 from pat_core.run_log import RunLog
 from pat_core.run_records import RunReport
 from pat_core.summarize import Watch
@@ -69,6 +69,8 @@ async def health_answer(make: Callable[[], Watch]) -> Answer:
     except SettingsError as error:
         names = [fault.partition(":")[0] for fault in error.faults]
         return _unhealthy({"wrong_settings": names})
+    except LedgerTooNew as fault:
+        return _unhealthy({"ledger": str(fault)})
     except LedgerError:
         return _unhealthy({"ledger": "unavailable"})
     return Answer(HTTPStatus.OK if healthy else HTTPStatus.SERVICE_UNAVAILABLE, body)

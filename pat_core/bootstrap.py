@@ -17,6 +17,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from pat_core.errors import SettingsError
+from pat_core.ledger_version import FOR_FILE, FOR_TABLES
 from pat_core.ports import Clock, Meter, OpsChannel, Queues, Store
 from pat_core.routes import ROUTED, Routes, webhook_recipient
 from pat_core.settings import Settings, load_settings, sentence, shown
@@ -92,10 +93,16 @@ class Services:
 
             embedded = SqliteStore(self.settings.local_dir / "ledger.sqlite")
             self._closing.callback(embedded.close)
-            return embedded
+            return self.current(embedded, FOR_FILE)
         from pat_core.ledger.later import LaterStore
 
-        return LaterStore(self._table_store)
+        return self.current(LaterStore(self._table_store), FOR_TABLES)
+
+    def current(self, store: Store, remedy: str) -> Store:
+        """The ledger, of the version that this program writes; `remedy` is for a newer one."""
+        from pat_core.current import CurrentStore
+
+        return CurrentStore(store, [each.name for each in self.settings.organizations], remedy)
 
     def _table_store(self) -> Store:
         from azure.data.tables.aio import TableServiceClient

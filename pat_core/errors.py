@@ -16,6 +16,7 @@ PatWardenError
 │   └── BrokenReply          the reply cannot be read
 ├── ActionRefused            what an owner asked for cannot be done to this token now
 ├── BadMessage              a message on a queue that is none of ours
+├── MessageTooNew           a message on a queue that a newer version wrote
 ├── QueueUnavailable        a queue cannot be written or read
 │   └── QueueRefused         this identity may not
 ├── LedgerError
@@ -151,7 +152,13 @@ class ActionRefused(PatWardenError):
 
 
 class BadMessage(PatWardenError):
-    """A message on a queue that is none of ours, cut short, or of another version."""
+    """A message on a queue that is none of ours or cut short."""
+
+
+class MessageTooNew(PatWardenError):
+    """A message that a newer version wrote. An instance of that one may still take it."""
+
+    permanent = False
 
 
 class QueueUnavailable(PatWardenError):

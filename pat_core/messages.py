@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from typing import Annotated, Final, Literal, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Annotated, Any, Final, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pat_core.coverage import MOST_FAULTS
 from pat_core.digest import visible
-from pat_core.errors import BadMessage
+from pat_core.errors import BadMessage, MessageTooNew
 from pat_core.model import Owner, UserPage
 from pat_core.rows import short_hash
 
@@ -28,15 +28,26 @@ _LONGEST_FAULT: Final = 500
 MOST_PAGES: Final = 10_000
 """5,000,000 users: a listing that goes on beyond has no end."""
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
+MESSAGE_VERSION: Final = 1
+_HIGHEST: Final = 1_000
+"""A number beyond is no version of ours."""
+_Fields = dict[str, Any]
+_UPGRADES: Final[Mapping[int, Callable[[_Fields], _Fields]]] = {}
+"""What makes a message of a version one of the next; where a shape changes, its old one goes in."""
 RunId = Annotated[str, Field(pattern=r"^[0-9]{8}T[0-9]{6}\.[0-9]{6}Z-[0-9a-f]{6}$")]
 
 
 class _Order(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
-    version: Literal[1] = 1
+    version: Literal[1] = MESSAGE_VERSION
     run_id: RunId
     organization: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_this_version(cls, given: object) -> object:
+        return upgraded(given) if isinstance(given, dict) else given
 
     def to_json(self) -> str:
         """The message. Everything beyond ASCII is escaped: a queue carries XML."""
@@ -125,7 +136,7 @@ def scan_orders(order: ListOrder, page: UserPage) -> Iterator[ScanOrder]:
 
 
 def read_order(kind: type[Order], message: str) -> Order:
-    """The order that a message gives. Raises BadMessage with the reason."""
+    """The order that a message gives. Raises BadMessage with the reason, MessageTooNew."""
     try:
         return kind.model_validate_json(message)
     except ValidationError as fault:
@@ -133,6 +144,25 @@ def read_order(kind: type[Order], message: str) -> Order:
         field = ".".join(str(part) for part in error["loc"])
         reason = f"{field}: {error['msg']}" if field else error["msg"]
         raise BadMessage(f"The message cannot be read: {visible(reason)}.") from None
+
+
+def upgraded(given: _Fields) -> _Fields:
+    """What a message of this or an older version says, as one of this version.
+
+    Raises MessageTooNew. What is no version at all is left to whoever reads the fields.
+    """
+    version = given.get("version")
+    if not isinstance(version, int) or version > _HIGHEST:
+        return given
+    if version > MESSAGE_VERSION:
+        raise MessageTooNew(
+            f"The message has version {version}; this program knows up to {MESSAGE_VERSION}.",
+            remedy="Deploy the newer version of PAT Warden again.",
+        )
+    while upgrade := _UPGRADES.get(version):
+        version += 1
+        given = {**upgrade(given), "version": version}
+    return given
 
 
 def _listed(owner: Owner) -> ListedUser:

@@ -19,6 +19,8 @@ INVENTORY: Final = "inventory"
 """The table of all tokens in the orders in which administrators ask for them: a copy."""
 AUDIT: Final = "audit"
 """The table of what was done to tokens."""
+LEDGER: Final = "ledger"
+"""The table of what is to be known of the ledger itself, and its one partition."""
 
 MOST_CHANGES: Final = 100
 """How many changes one transaction of Azure Table Storage takes."""

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
 from pat_core.ports import SILENT, Clock, Meter, Store
 from pat_core.rows import RUNS, Change, Row, Verb, key_time
-from pat_core.run_records import PAGES, RunReport, Steps, read_run, run_partition, run_row
+from pat_core.run_records import (
+    ERROR_KEY,
+    PAGES,
+    RunReport,
+    Steps,
+    read_error,
+    read_run,
+    run_partition,
+    run_row,
+)
 from pat_core.signals import SCAN_DURATION, SCAN_USERS, Event
 
 LOOK_BACK: Final = timedelta(days=40)
@@ -45,10 +54,13 @@ class RunLog:
         return newest
 
     async def _look(self, row: Row) -> RunReport:
-        """The run, which is marked as finished by whoever first sees that it is."""
+        """The run, which is marked as finished by whoever first sees that it is.
+
+        From then on its row says all but what stopped it: nobody reads its steps again.
+        """
         known = read_run(row)
-        if known.finished and known.complete:
-            return known
+        if known.finished:
+            return known if known.complete else await self._with_error(known)
         steps, partition = Steps(known), run_partition(known.organization, known.run_id)
         async for each in self.store.rows(RUNS, partition, after=PAGES):
             steps.add(each)
@@ -57,10 +69,16 @@ class RunLog:
                 break
             steps.add(each)
         report = steps.report()
-        if report.finished and not known.finished:
+        if report.finished:
             await self.store.write(RUNS, [Change(Verb.PUT, run_row(report))])
             self._tell(report)
         return report
+
+    async def _with_error(self, known: RunReport) -> RunReport:
+        partition = run_partition(known.organization, known.run_id)
+        row = await self.store.row(RUNS, partition, ERROR_KEY)
+        error = read_error(row) if row else None
+        return replace(known, error=error) if error and error.permanent else known
 
     def _tell(self, report: RunReport) -> None:
         seen, where = report.coverage, report.organization

@@ -22,6 +22,8 @@ ERROR_KEY: Final = "error"
 PAGES: Final = "page|"
 """How the keys of a run's pages begin."""
 FIRST_PAGE: Final = f"{PAGES}{short_hash('')}"
+UNKNOWN_PAGE: Final = f"{PAGES}unknown"
+"""Comes after a page of which nobody wrote down what follows; no page has this key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +98,23 @@ def page_row(order: ListOrder, page: UserPage, orders: Iterable[ScanOrder]) -> R
         "page": order.page,
         "users": len(page.owners) + len(page.faults),
         "following": order.following(after).key if after else "",
+        # What version 1 of the ledger asks for, while an instance of before is still at work.
+        "last": not after,
         "batches": " ".join(each.key for each in orders),
     }
     return Row(run_partition(order.organization, order.run_id), order.key, values)
+
+
+def current_page(row: Row) -> Row:
+    """The row of a page as it is written today, whoever wrote it.
+
+    Version 1 kept only whether a page is the last. Which of two pages came after another is not to
+    be known from that: such a run goes on, and is not said to have listed everybody.
+    """
+    if "following" in row.values:
+        return row
+    following = "" if row.values["last"] else UNKNOWN_PAGE
+    return replace(row, values={**row.values, "following": following})
 
 
 def batch_row(order: ScanOrder, coverage: Coverage, rest: str, now: datetime) -> Row:
@@ -145,7 +161,7 @@ class Steps:
     def add(self, row: Row) -> None:
         """Count one row of the run's partition."""
         if row.key.startswith(PAGES):
-            self._pages[row.key] = row
+            self._pages[row.key] = current_page(row)
             return
         self._follow()
         if row.key == ERROR_KEY:

@@ -40,6 +40,7 @@ from pat_core.run_records import (
     ERROR_KEY,
     RunReport,
     batch_row,
+    current_page,
     error_row,
     page_row,
     read_error,
@@ -126,7 +127,7 @@ class Runner:
         if known.values["page"] != order.page:
             text = f"{order.organization}: the call to list users goes round in circles."
             await self._put(error_row(order, BrokenReply(text)))
-        elif not known.values["following"]:
+        elif not current_page(known).values["following"]:
             await self._mark_listed(order)
         return True
 

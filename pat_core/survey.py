@@ -17,6 +17,7 @@ from pat_core.delivered import DELIVERIES, Delivered, read_delivered
 from pat_core.delivery import Outlet
 from pat_core.errors import ExitStatus, PatWardenError
 from pat_core.ledger.sqlite import SqliteStore
+from pat_core.ledger_version import FOR_FILE
 from pat_core.local.host import Host
 from pat_core.local.memory_queues import MemoryQueues
 from pat_core.model import Digest
@@ -116,7 +117,7 @@ async def survey(
     async with _ledger(settings.local_dir, copied=channel is None) as store:
         outlet = Outlet(NotedChannel(result, channel))
         shared = Services(settings, clock, {"outbox": outlet, ROUTED: outlet})
-        shared.store, shared.queues = store, queues
+        shared.store, shared.queues = shared.current(store, FOR_FILE), queues
         async with sharing(shared):
             host = Host(app, queues, clock)
             began = clock()

@@ -30,7 +30,7 @@ var queueNames = [
   'pat-organizations-poison'
   'pat-users-poison'
 ]
-var tableNames = ['owners', 'outbox', 'runs', 'sessions', 'audit', 'inventory']
+var tableNames = ['owners', 'outbox', 'runs', 'sessions', 'audit', 'inventory', 'ledger']
 // The host keeps locks, keys and the package in blobs, and needs to own what it locks.
 var roleIds = {
   blobDataOwner: 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b'

@@ -12,9 +12,9 @@ from secrets import token_hex
 from typing import Any, Final
 
 from pat_core.errors import Conflict, LedgerTooNew, LedgerUnavailable
-from pat_core.rows import Change, Row, Value, Verb, check_transaction
+from pat_core.ledger_version import FOR_FILE, LEDGER_VERSION, read_version
+from pat_core.rows import LEDGER, Change, Row, Value, Verb, check_transaction
 
-LEDGER_VERSION: Final = 1
 _PAGE: Final = 500
 _TIME: Final = "@"
 _BEYOND: Final = chr(0x10FFFF)
@@ -65,12 +65,11 @@ class SqliteStore:
             raise LedgerTooNew(
                 f"The ledger {self.path} has version {version}; this program knows up to "
                 f"{LEDGER_VERSION}.",
-                remedy="Update PAT Warden, or set PAT_LOCAL_DIR to another folder.",
+                remedy=FOR_FILE,
             )
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.executescript(_SCHEMA)
-        self._db.execute(f"PRAGMA user_version = {LEDGER_VERSION}")
 
     async def rows(
         self, table: str, partition: str, *, after: str = "", before: str = ""
@@ -100,6 +99,9 @@ class SqliteStore:
             for change, values in zip(changes, columns, strict=True):
                 if not self._db.execute(_WRITE[change.verb], values).rowcount:
                     raise Conflict(f"A row of {table} was changed by somebody else.")
+                if table == LEDGER:
+                    # Version 1 knows no such row: it looks here, and refuses what is newer.
+                    self._db.execute(f"PRAGMA user_version = {read_version(change.row)}")
         return [values["new"] for values in columns]
 
     @contextmanager

@@ -44,7 +44,8 @@ class TableStore:
 
     def __init__(self, service: TableServiceClient) -> None:
         self._service = service
-        self._tables: dict[str, TableClient] = {}
+        self._clients: dict[str, TableClient] = {}
+        self._made: set[str] = set()
 
     async def rows(
         self, table: str, partition: str, *, after: str = "", before: str = ""
@@ -64,9 +65,10 @@ class TableStore:
     async def row(self, table: str, partition: str, key: str) -> Row | None:
         """One row, or None where there is none."""
         with _explained(table):
-            client = await self._table(table)
             try:
-                entity = await client.get_entity(_escape(partition), _escape(key))
+                # Where the table is missing so is the row: to make it is a call that somebody
+                # waits for.
+                entity = await self._client(table).get_entity(_escape(partition), _escape(key))
             except ResourceNotFoundError:
                 return None
             return _row(partition, entity)
@@ -80,9 +82,15 @@ class TableStore:
         return [str(metadata.get("etag", "")) for metadata in written]
 
     async def _table(self, name: str) -> TableClient:
-        if name not in self._tables:
-            self._tables[name] = await self._service.create_table_if_not_exists(name)
-        return self._tables[name]
+        if name not in self._made:
+            await self._service.create_table_if_not_exists(name)
+            self._made.add(name)
+        return self._client(name)
+
+    def _client(self, name: str) -> TableClient:
+        if name not in self._clients:
+            self._clients[name] = self._service.get_table_client(name)
+        return self._clients[name]
 
 
 async def _submit(client: TableClient, operations: list[_Operation]) -> list[Mapping[str, Any]]:

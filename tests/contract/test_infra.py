@@ -141,7 +141,7 @@ class TestHosting:
     def test_tables(self) -> None:
         made = bicep.strings("app/storage.bicep", "var tableNames = [")
         assert sorted(made) == sorted(
-            [rows.AUDIT, rows.INVENTORY, rows.OWNERS, rows.OUTBOX, rows.RUNS, SESSIONS]
+            [rows.AUDIT, rows.INVENTORY, rows.LEDGER, rows.OWNERS, rows.OUTBOX, rows.RUNS, SESSIONS]
         )
 
     def test_nothing_that_flex_forbids(self) -> None:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import pytest
 
 from pat_core.delivery import LEASE_FOR
-from pat_core.errors import LedgerUnavailable, Throttled
+from pat_core.errors import LedgerUnavailable, MessageTooNew, Throttled
 from pat_core.local.memory_queues import MemoryQueues
 from pat_core.messages import ORGANIZATIONS, POISON, USERS
 from pat_core.model import Organization, Owner, TokenReading, UserPage
@@ -266,6 +266,24 @@ class TestQueue:
         refused = [each for each in caplog.records if each.message == "message.refused"]
         assert len(refused) == 1
         assert refused[0].__dict__["reason"]
+
+    @pytest.mark.parametrize("queue", [ORGANIZATIONS, USERS])
+    async def test_a_message_of_a_newer_version_waits_for_who_knows_it_and_is_told_of(
+        self, queue: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        message = '{"version": 2, "run_id": "20261123T080000.000000Z-abcdef", "more": 1}'
+        service = Service(MemoryStore(), FakeTime(), populated(FakeAzureDevOps()))
+        async with service.host() as host:
+            await service.memory.send(queue, message)
+            await host.drain()
+            summary = await service.summary()
+        assert await service.memory.waiting(queue + POISON) == Waiting(1, (message,))
+        tried = [each for each in host.failures if isinstance(each, MessageTooNew)]
+        assert "Deploy the newer version" in str(tried[0])
+        told = [each.message for each in caplog.records if each.name == "pat_warden"]
+        assert told.count("message.given_up") == 1
+        assert "message.refused" not in told
+        assert "1 message given up: see the poison queues." in summary.troubles
 
     async def test_storage_that_is_away_is_tried_again(self) -> None:
         store = MemoryStore()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pat_core.coverage import Coverage
 from pat_core.messages import ListOrder, ScanOrder, scan_orders
@@ -51,3 +52,30 @@ def test_a_run_whose_next_page_is_missing_is_not_all_listed() -> None:
     first, orders = listed(FIRST, a_page("abc", "c"))
     scanned = [batch_row(each, Coverage(users=3), "", NOW) for each in orders]
     assert not summed([first], scanned).listed
+
+
+def as_before(row: Row) -> Row:
+    """The row of a page as version 1 of the ledger kept it."""
+    values = {name: value for name, value in row.values.items() if name != "following"}
+    return replace(row, values=values)
+
+
+def test_the_only_page_of_version_1_lists_everybody() -> None:
+    only, orders = listed(FIRST, a_page("abc"))
+    scanned = [batch_row(each, Coverage(users=3), "", NOW) for each in orders]
+    report = summed([as_before(only)], scanned)
+    assert (report.users, report.listed, report.complete) == (3, True, True)
+
+
+def test_a_run_of_version_1_with_more_pages_is_not_said_to_be_all_listed() -> None:
+    first, orders = listed(FIRST, a_page("abc", "d"))
+    last, last_orders = listed(FIRST.following("d"), a_page("e"))
+    scanned = [
+        batch_row(each, Coverage(users=len(each.users)), "", NOW)
+        for each in [*orders, *last_orders]
+    ]
+    for pages in ([as_before(first), as_before(last)], [as_before(first), last]):
+        report = summed(pages, scanned)
+        assert (report.listed, report.finished, report.complete) == (False, False, False)
+    # Only which page comes after a page is unknown, not that one is the last.
+    assert summed([first, as_before(last)], scanned).complete
