@@ -95,7 +95,10 @@ class Front:
     meter: Meter = SILENT
 
     async def begin_sign_in(self, request: WebRequest) -> WebResponse:
-        """The way to Entra; where one lands afterwards is kept in the sealed flow."""
+        """The way to Entra; where one lands afterwards is kept in the sealed flow.
+
+        The session before is over: its cookie is about to be lost, and a copy must not outlive it.
+        """
         if self.sign_in is None:
             missing = "Signing in is not set up."
             remedy = "Those who run this service set PAT_CLIENT_ID, PAT_TENANT_ID, PAT_PUBLIC_URL."
@@ -105,6 +108,7 @@ class Front:
         except NotSignedIn as fault:
             return self._problem(problem_of(fault))
         kept = {"flow": flow, "next": own_path(request.query.get("next", ""))}
+        await self.sessions.close(request.cookies)
         return to(address, await self.sessions.open(kept))
 
     async def end_sign_in(self, request: WebRequest) -> WebResponse:
