@@ -46,7 +46,7 @@ _FOREIGN: Final = Problem(
     "Open the token's page and choose there.",
 )
 _NO_PAGE: Final = TokenNotFound("There is no such page or token.")
-_CHART_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
+_CHART_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 _ENOUGH: Final = 1 << 16
 
 

@@ -127,6 +127,8 @@ class Event(StrEnum):
     FLEET_SWEPT = "fleet.swept"
     ROTATION_FINISHED = "rotation.finished"
     ROTATION_STUCK = "rotation.stuck"
+    REQUEST_FAILED = "request.failed"
+    """An HTTP function raised what nobody foresaw: `function` is its name."""
     SUMMARY = "summary"
     AUDIT_LOST = "audit.lost"
     """An action ended, and the ledger did not take how: `mark` and `result` say it."""
