@@ -27,6 +27,7 @@ from pat_core.owner_views import OwnerViews
 from pat_core.ports import SILENT, Meter
 from pat_core.posts import Post, as_answer
 from pat_core.problems import problem_of
+from pat_core.refusals import Why, refused
 from pat_core.rotation import Hands, Rotated, Rotator
 from pat_core.signals import ROTATION_COUNT
 from pat_core.trail import Trail
@@ -60,12 +61,6 @@ _REFUSALS: Final = (
 _UNKNOWN: Final = TokenNotFound("There is no such token, or it is not yours.")
 _WRONG_BODY: Final = Problem(
     HTTPStatus.BAD_REQUEST, "The request cannot be read", "A field is missing or wrong."
-)
-_FOREIGN: Final = Problem(
-    HTTPStatus.FORBIDDEN,
-    "The request did not come from this page",
-    "Nothing was done.",
-    "Open the token's page and choose there.",
 )
 
 
@@ -133,7 +128,7 @@ class Front:
     async def sign_out(self, request: WebRequest) -> WebResponse:
         """The session is over and its row is gone."""
         if not request.is_same_origin(self.public_url):
-            return self._problem(_FOREIGN)
+            return self._problem(refused(Why.ORIGIN))
         ended = await self.sessions.close(request.cookies)
         return WebResponse(HTTPStatus.OK, self.pages.signed_out(), {"Set-Cookie": ended})
 
@@ -172,7 +167,7 @@ class Front:
     ) -> WebResponse:
         """What the owner asked for, done: a page for people, JSON for callers with a bearer."""
         if request.bearer is None and not request.is_same_origin(self.public_url):
-            return self._problem(_FOREIGN)
+            return self._problem(refused(Why.ORIGIN))
 
         async def answer(caller: Caller) -> WebResponse:
             place = self._place(organization, authorization_id)
