@@ -10,14 +10,19 @@ from base64 import urlsafe_b64decode
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
+import msal
 import pytest
+from pydantic import SecretStr
 
 from pat_core.audit import SERVICE, AuditEntry, Result
+from pat_core.bootstrap import Services
 from pat_core.errors import LedgerUnavailable
 from pat_core.local.policies import Policies
 from pat_core.rows import Change, Row, Verb
@@ -25,7 +30,7 @@ from pat_core.signals import ROTATION_COUNT
 from pat_core.trail import Trail
 from pat_core.web.http import HEADERS
 from pat_core.web.session import COOKIE, SESSIONS
-from pat_core.web.sign_in import own_path
+from pat_core.web.sign_in import SCOPES, own_path
 from tests.estate import PAGE, House, opened
 from tests.fakes import NOW, FakeMeter, FakeTime
 
@@ -100,6 +105,23 @@ class TestSignIn:
             again = await thief.get("/sign-in/callback?code=x&state=y")
             assert again.status_code in (303, 401)
             assert (await thief.get("/tokens")).status_code == 303
+
+    async def test_two_scopes_are_asked_for_and_no_refresh_token(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        make = partial(msal.ConfidentialClientApplication, http_client=house.estate.msal_http)
+        monkeypatch.setattr(msal, "ConfidentialClientApplication", make)
+        proof = {"client_secret": SecretStr("x")}
+        settings = house.shared.settings.model_copy(update=proof)
+        async with Services(settings, house.time.clock) as shared:
+            assert shared.sign_in
+            address, _ = await shared.sign_in.begin()
+        asked = parse_qs(urlsplit(address).query)
+        assert set(asked["scope"][0].split()) == {*SCOPES, "openid", "profile"}
+        assert len(SCOPES) == 2
+        assert asked["response_type"] == ["code"]
+        assert asked["code_challenge_method"] == ["S256"]
+        assert {"state", "nonce", "code_challenge"} <= asked.keys()
 
     async def test_without_a_flow_a_callback_begins_anew(self, house: House) -> None:
         async with house.browser() as browser:
