@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, List  # noqa: UP035 - the worker refuses `func.Out[list[str]]`
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Final, List  # noqa: UP035 - the worker refuses `func.Out[list[str]]`
 from urllib.parse import urlsplit
 
 import azure.functions as func
@@ -14,11 +15,12 @@ import azure.functions as func
 from pat_core.bootstrap import services
 from pat_core.messages import ORGANIZATIONS, USERS
 from pat_core.signals import Event
-from pat_core.web.http import HEADERS, WebRequest, WebResponse, static
+from pat_core.web.http import WebRequest, WebResponse, guards, static
 
 if TYPE_CHECKING:
     from pat_core.answers import Answer
 
+Handler = Callable[..., Awaitable[func.HttpResponse]]
 Messages = List[str]  # noqa: UP006 - said above
 STORAGE: Final = "AzureWebJobsStorage"
 OPEN: Final = func.AuthLevel.ANONYMOUS
@@ -26,7 +28,31 @@ PATH: Final = "tokens/{organization}/{authorization_id}"
 OWNED: Final = "tokens/{organization}/{owner}/{authorization_id}"
 MOST_TRIES: Final = 5
 """As `maxDequeueCount` in host.json."""
-app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
+
+
+class _App(func.FunctionApp):
+    """Lets nothing that an HTTP function raises reach who called it."""
+
+    def route(self, *given: Any, **named: Any) -> Callable[[Handler], Any]:  # noqa: ANN401 - as the library has it
+        """As the library's; it goes next to the function, under all other decorators."""
+        bind = super().route(*given, **named)
+        return lambda handler: bind(_caught(handler))
+
+
+def _caught(handler: Handler) -> Handler:
+    @wraps(handler)
+    async def answered(request: func.HttpRequest, **outs: func.Out[Messages]) -> func.HttpResponse:
+        try:
+            return await handler(request, **outs)
+        except Exception as fault:  # noqa: BLE001 - the last catch
+            from pat_core.unexpected import unexpected
+
+            return _page(unexpected(fault, handler.__name__, _web(request)))
+
+    return answered
+
+
+app = _App(http_auth_level=func.AuthLevel.FUNCTION)
 _LOG: Final = logging.getLogger("pat_warden")
 
 
@@ -82,8 +108,8 @@ async def summarize(timer: func.TimerRequest) -> None:
     await services().trail.purge(each.name for each in services().settings.organizations)
 
 
-@app.route("runs", methods=["POST"], trigger_arg_name="request")
 @app.queue_output("orders", ORGANIZATIONS, STORAGE)
+@app.route("runs", methods=["POST"], trigger_arg_name="request")
 async def scan_now(request: func.HttpRequest, orders: func.Out[Messages]) -> func.HttpResponse:
     """Order a run now, of the organizations that the body names or of all."""
     from pat_core.answers import order_runs
@@ -220,6 +246,6 @@ def _json(answer: Answer) -> func.HttpResponse:
     return func.HttpResponse(
         json.dumps(answer.body),
         status_code=answer.status,
-        headers={**HEADERS, **answer.headers},
+        headers={**guards("application/json"), **answer.headers},
         mimetype="application/json",
     )

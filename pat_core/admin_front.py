@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import logging
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import quote, urlencode
 
-from pat_core.audit import audit_json
 from pat_core.dossiers import Administrator, Dossiers
+from pat_core.downloads import Downloads
 from pat_core.errors import ActionRefused, PatWardenError, TokenNotFound
-from pat_core.export import csv_lines, file_name, json_lines
 from pat_core.fleet import weeks_of_a_year
 from pat_core.fleet_report import FleetReport
 from pat_core.forecasting import Forecasting
 from pat_core.model import Organization
 from pat_core.ports import Queues
 from pat_core.problems import problem_of
+from pat_core.refusals import Why, refused
+from pat_core.signals import Event
 from pat_core.summarize import Watch
 from pat_core.trail import Trail
 from pat_core.views import Problem
@@ -29,26 +30,14 @@ from pat_core.web.http import WebRequest, WebResponse, to
 from pat_core.web.queries import FLEET, read_query
 from pat_core.web.session import Sessions
 
+_LOG: Final = logging.getLogger("pat_warden")
 TRAIL_DAYS: Final = 30
 MOST_TRAIL: Final = 500
 _TOLD: Final = {
     "revoke": "Its end is ordered. It may take Azure DevOps an hour. The owner is told."
 }
-_FORBIDDEN: Final = Problem(
-    HTTPStatus.FORBIDDEN,
-    "This page is for administrators",
-    "You are signed in, but you do not hold the role PatAdministrator of this service.",
-    "Ask those who run this service for it. Your own tokens are under My tokens.",
-)
-_FOREIGN: Final = Problem(
-    HTTPStatus.FORBIDDEN,
-    "The request did not come from this page",
-    "Nothing was done.",
-    "Open the token's page and choose there.",
-)
 _NO_PAGE: Final = TokenNotFound("There is no such page or token.")
-_CHART_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
-_ENOUGH: Final = 1 << 16
+_CHART_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +52,7 @@ class AdminFront:
     dossiers: Dossiers
     forecasting: Forecasting
     trail: Trail
+    downloads: Downloads
     organizations: Mapping[str, Organization]
     pages: FleetPages
     public_url: str
@@ -84,7 +74,7 @@ class AdminFront:
             shown = self.pages.fleet(found, who=who.name, now=self._now)
             return WebResponse(HTTPStatus.OK, shown)
 
-        return await self._as_admin(request, answer)
+        return await self._as_admin(request, answer, "fleet")
 
     async def part(self, request: WebRequest, part: str) -> WebResponse:
         """The chart, an export, the forecast or the audit trail."""
@@ -94,7 +84,9 @@ class AdminFront:
                 case "chart":
                     return await self._chart(request)
                 case "export.csv" | "export.jsonl":
-                    return await self._export(request, part.rpartition(".")[2])
+                    return await self.downloads.of_fleet(
+                        read_query(request.query), part.rpartition(".")[2], who
+                    )
                 case "forecast":
                     found = await self.forecasting.forecast()
                     page = self.pages.forecast(found, who=who.name, now=self._now)
@@ -102,11 +94,11 @@ class AdminFront:
                 case "trail":
                     return await self._trail(who)
                 case "trail.jsonl":
-                    return await self._trail_export()
+                    return await self.downloads.of_trail(who)
                 case _:
                     raise _NO_PAGE
 
-        return await self._as_admin(request, answer)
+        return await self._as_admin(request, answer, part)
 
     async def token(
         self, request: WebRequest, organization: str, owner: str, authorization_id: str
@@ -120,14 +112,14 @@ class AdminFront:
             page = self.pages.fleet_token(dossier, who=who.name, now=self._now, told=told)
             return WebResponse(HTTPStatus.OK, page)
 
-        return await self._as_admin(request, answer)
+        return await self._as_admin(request, answer, "token")
 
     async def revoke(
         self, request: WebRequest, organization: str, owner: str, authorization_id: str
     ) -> WebResponse:
         """The end of a token is ordered, with a reason; back to its page."""
         if not request.is_same_origin(self.public_url):
-            return self._problem(_FOREIGN)
+            return self._problem(refused(Why.ORIGIN))
 
         async def answer(who: Administrator) -> WebResponse:
             place = self._place(organization)
@@ -147,21 +139,28 @@ class AdminFront:
         return await self._as_admin(request, answer)
 
     async def _as_admin(
-        self, request: WebRequest, answer: Callable[[Administrator], Awaitable[WebResponse]]
+        self,
+        request: WebRequest,
+        answer: Callable[[Administrator], Awaitable[WebResponse]],
+        part: str = "",
     ) -> WebResponse:
+        """What an administrator is answered; `part` is what of the fleet that shows."""
         session = await self.sessions.read(request.cookies)
         name = str(session.get("name", ""))
         if "bearer" not in session:
             return to(f"/sign-in?{urlencode({'next': _landing(request)})}")
         if not (self.administrators and session.get("id_token")):
-            return self._problem(_FORBIDDEN, name)
+            return self._problem(refused(Why.ROLE), name)
         try:
             claims = await self.administrators.claims(str(session["id_token"]))
             if claims is None:
-                return self._problem(_FORBIDDEN, name)
-            return await answer(Administrator(f"entra:{claims['oid']}", name_in(claims)))
+                return self._problem(refused(Why.ROLE), name)
+            shown = await answer(Administrator(f"entra:{claims['oid']}", name_in(claims)))
         except PatWardenError as fault:
             return self._problem(problem_of(fault), name)
+        if part:
+            _LOG.info(Event.FLEET_READ, extra={"part": part})
+        return shown
 
     async def _chart(self, request: WebRequest) -> WebResponse:
         # Whoever signs in to their own tokens need not wait for what draws.
@@ -172,14 +171,6 @@ class AdminFront:
         svg = chart(weeks_of_a_year(tally))
         return WebResponse(HTTPStatus.OK, svg, headers, "image/svg+xml")
 
-    async def _export(self, request: WebRequest, kind: str) -> WebResponse:
-        query = read_query(request.query)
-        listings = self.fleet.stream(query)
-        lines = csv_lines(listings) if kind == "csv" else json_lines(listings)
-        name = file_name(query.organization, self._now, kind)
-        media = "text/csv; charset=utf-8" if kind == "csv" else "application/jsonl"
-        return await _download(lines, name, media)
-
     async def _trail(self, who: Administrator) -> WebResponse:
         since = self._now - timedelta(days=TRAIL_DAYS)
         entries = [
@@ -188,16 +179,6 @@ class AdminFront:
         entries.sort(key=lambda entry: entry.at, reverse=True)
         page = self.pages.trail(entries[:MOST_TRAIL], days=TRAIL_DAYS, who=who.name)
         return WebResponse(HTTPStatus.OK, page)
-
-    async def _trail_export(self) -> WebResponse:
-        async def lines() -> AsyncIterator[str]:
-            since = self._now - timedelta(days=self.trail.days)
-            for name in self._trails:
-                async for entry in self.trail.entries(name, since):
-                    yield audit_json(entry) + "\n"
-
-        name = file_name("trail", self._now, "jsonl")
-        return await _download(lines(), name, "application/jsonl")
 
     def _place(self, organization: str) -> Organization:
         found = self.organizations.get(organization.lower())
@@ -210,30 +191,12 @@ class AdminFront:
 
     @property
     def _trails(self) -> list[str]:
-        """Whose entries there are: each organization's, and those of the settings."""
+        """Whose entries there are: each organization's, and those of none."""
         return [*(each.name for each in self.organizations.values()), ""]
 
     @property
     def _now(self) -> datetime:
         return self.fleet.clock()
-
-
-async def _download(lines: AsyncIterator[str], name: str, media: str) -> WebResponse:
-    """A file, packed line by line: the host takes no response in parts, so it is kept small."""
-    packer, packed, waiting = zlib.compressobj(wbits=zlib.MAX_WBITS | 16), bytearray(), list[str]()
-    size = 0
-    async for line in lines:
-        waiting.append(line)
-        size += len(line)
-        if size > _ENOUGH:
-            packed += packer.compress("".join(waiting).encode())
-            waiting, size = [], 0
-    packed += packer.compress("".join(waiting).encode()) + packer.flush()
-    headers = {
-        "Content-Disposition": f'attachment; filename="{name}"',
-        "Content-Encoding": "gzip",
-    }
-    return WebResponse(HTTPStatus.OK, bytes(packed), headers, media)
 
 
 def _landing(request: WebRequest) -> str:

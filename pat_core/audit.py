@@ -1,4 +1,4 @@
-"""What owners and the service did to tokens, as the ledger keeps it: rows are added, never changed.
+"""What people and the service did, as the ledger keeps it: rows are added, never changed.
 
 An action is written down twice: when it was asked for, and how it ended. One that was only asked
 for was interrupted. Pure.
@@ -35,7 +35,7 @@ class Result(StrEnum):
 class AuditEntry:
     """One line of the trail: who did what to which token when, aware UTC, and with what result.
 
-    Without an organization it is about the service's own settings.
+    Without an organization it is about the service's own settings, or an export of all of them.
 
     `who` is a subject descriptor, an Entra user by object id, or SERVICE; `mark` is the same for
     all lines of one action; `detail` is the reason that was given, "" for none.

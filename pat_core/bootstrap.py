@@ -364,6 +364,7 @@ class Services:
         """What answers for the administrators' pages."""
         from pat_core.admin_front import AdminFront
         from pat_core.dossiers import Dossiers
+        from pat_core.downloads import Downloads
         from pat_core.forecasting import Forecasting
         from pat_core.web.fleet_pages import FleetPages
 
@@ -378,6 +379,7 @@ class Services:
             Dossiers(self.book, self.azure_devops, self.trail, settings.recommended_days),
             Forecasting(self.fleet, self.inventory, settings.windows_days, routes),
             self.trail,
+            Downloads(self.fleet, self.trail, self._organizations),
             self._organizations,
             FleetPages(),
             settings.public_url,

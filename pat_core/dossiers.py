@@ -21,6 +21,18 @@ from pat_core.rotations import Rotation, RotationState, ended
 from pat_core.trail import Trail
 
 LONGEST_REASON: Final = 200
+MOST_REVOKED: Final = 50
+"""In one organization by one administrator WITHIN an hour.
+
+Who opens each page and gives each reason does about one a minute; a script in a browser that is
+signed in could end every token there is.
+"""
+WITHIN: Final = timedelta(hours=1)
+_ACTION: Final = "revoke as administrator"
+_TOO_MANY: Final = ActionRefused(
+    f"You revoked {MOST_REVOKED} tokens of this organization in the last hour.",
+    remedy="Wait, or ask another administrator. Many at once are revoked in Azure DevOps itself.",
+)
 _UNKNOWN: Final = TokenNotFound("There is no such token in the inventory.")
 _UNDER_WAY: Final = (RotationState.REQUESTED, RotationState.ISSUED)
 
@@ -86,8 +98,8 @@ class Dossiers:
     ) -> Token:
         """The token, whose end is ordered; its owner is told why. It may take an hour.
 
-        Raises ActionRefused without a reason or where it is over, TokenNotFound, AzureDevOpsError
-        (NotPermitted among them), LedgerError.
+        Raises ActionRefused without a reason, where it is over or where too many were revoked,
+        TokenNotFound, AzureDevOpsError (NotPermitted among them), LedgerError.
         """
         why = visible(reason, LONGEST_REASON)
         if not why:
@@ -97,16 +109,33 @@ class Dossiers:
         )
         if over := self._over(account, record):
             raise ActionRefused(over)
+        await self._order(organization, authorization_id, by, why)
+        said = visible(f"By {by.name or by.id}, who says: {why}", LONGEST_REASON * 2)
+        return await self._write(owner, account, record, said)
+
+    async def _order(
+        self, organization: Organization, authorization_id: str, by: Administrator, why: str
+    ) -> None:
         actor = Owner(organization.name, by.id, by.name)
-        asked = await self.trail.asked(actor, "revoke as administrator", authorization_id, why)
+        asked = await self.trail.asked(actor, _ACTION, authorization_id, why)
         result = Result.FAILED
         try:
+            # Counted after it was written, so that of many at once none slips through.
+            if await self._ordered_by(actor) > MOST_REVOKED:
+                result = Result.REFUSED
+                raise _TOO_MANY
             await self.admin.revoke_tokens(organization, [authorization_id])
             result = Result.DONE
         finally:
             await self.trail.ended(asked, result)
-        said = visible(f"By {by.name or by.id}, who says: {why}", LONGEST_REASON * 2)
-        return await self._write(owner, account, record, said)
+
+    async def _ordered_by(self, actor: Owner) -> int:
+        """How many revocations an administrator asked for of late that were not refused."""
+        asked, refused = set[str](), set[str]()
+        async for entry in self.trail.entries(actor.organization, self.book.clock() - WITHIN):
+            if (entry.who, entry.action) == (actor.subject_descriptor, _ACTION):
+                (refused if entry.result is Result.REFUSED else asked).add(entry.mark)
+        return len(asked - refused)
 
     async def _write(self, owner: Owner, account: Account, record: TokenRecord, said: str) -> Token:
         gone = replace(record.token, is_valid=False)

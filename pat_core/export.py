@@ -1,7 +1,8 @@
 """The inventory as CSV and as JSON lines. Pure.
 
 CSV is UTF-8 with a byte order mark, by which spreadsheets know it, and CRLF (RFC 4180). Times are
-RFC 3339 in UTC. What a spreadsheet would take for a formula begins with an apostrophe instead.
+RFC 3339 in UTC. What a spreadsheet would take for a formula begins with an apostrophe instead, and
+marks that turn the direction of what follows are left out. JSON lines hold names as they are.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ _BOM: Final = "\ufeff"
 # The wide forms are what some spreadsheets read as the plain ones.
 _FORMULA: Final = re.compile(r"\s*[=+\-@＝＋－＠]|[\x00-\x1f\x7f]")  # noqa: RUF001 - said above
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+# Those that join signs stay: some scripts cannot do without.
+_TURN: Final = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 Cell = str | int | bool | None
 
 
@@ -102,7 +105,9 @@ def csv_line(cells: Iterable[Cell]) -> str:
 
 
 def harmless(text: str) -> str:
-    """A cell that no spreadsheet calculates, on one line."""
+    """A cell that no spreadsheet calculates, on one line and in the order in which it was typed."""
+    # First of all, since what stands behind such a mark may begin a formula.
+    text = _TURN.sub("", text)
     safe = f"'{text}" if _FORMULA.match(text) else text
     return _CONTROL.sub(" ", safe)
 

@@ -27,6 +27,7 @@ from pat_core.owner_views import OwnerViews
 from pat_core.ports import SILENT, Meter
 from pat_core.posts import Post, as_answer
 from pat_core.problems import problem_of
+from pat_core.refusals import Why, refused
 from pat_core.rotation import Hands, Rotated, Rotator
 from pat_core.signals import ROTATION_COUNT
 from pat_core.trail import Trail
@@ -61,12 +62,6 @@ _UNKNOWN: Final = TokenNotFound("There is no such token, or it is not yours.")
 _WRONG_BODY: Final = Problem(
     HTTPStatus.BAD_REQUEST, "The request cannot be read", "A field is missing or wrong."
 )
-_FOREIGN: Final = Problem(
-    HTTPStatus.FORBIDDEN,
-    "The request did not come from this page",
-    "Nothing was done.",
-    "Open the token's page and choose there.",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +90,10 @@ class Front:
     meter: Meter = SILENT
 
     async def begin_sign_in(self, request: WebRequest) -> WebResponse:
-        """The way to Entra; where one lands afterwards is kept in the sealed flow."""
+        """The way to Entra; where one lands afterwards is kept in the sealed flow.
+
+        The session before is over: its cookie is about to be lost, and a copy must not outlive it.
+        """
         if self.sign_in is None:
             missing = "Signing in is not set up."
             remedy = "Those who run this service set PAT_CLIENT_ID, PAT_TENANT_ID, PAT_PUBLIC_URL."
@@ -105,6 +103,7 @@ class Front:
         except NotSignedIn as fault:
             return self._problem(problem_of(fault))
         kept = {"flow": flow, "next": own_path(request.query.get("next", ""))}
+        await self.sessions.close(request.cookies)
         return to(address, await self.sessions.open(kept))
 
     async def end_sign_in(self, request: WebRequest) -> WebResponse:
@@ -129,7 +128,7 @@ class Front:
     async def sign_out(self, request: WebRequest) -> WebResponse:
         """The session is over and its row is gone."""
         if not request.is_same_origin(self.public_url):
-            return self._problem(_FOREIGN)
+            return self._problem(refused(Why.ORIGIN))
         ended = await self.sessions.close(request.cookies)
         return WebResponse(HTTPStatus.OK, self.pages.signed_out(), {"Set-Cookie": ended})
 
@@ -168,7 +167,7 @@ class Front:
     ) -> WebResponse:
         """What the owner asked for, done: a page for people, JSON for callers with a bearer."""
         if request.bearer is None and not request.is_same_origin(self.public_url):
-            return self._problem(_FOREIGN)
+            return self._problem(refused(Why.ORIGIN))
 
         async def answer(caller: Caller) -> WebResponse:
             place = self._place(organization, authorization_id)

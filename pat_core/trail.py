@@ -89,7 +89,7 @@ class Trail:
         return len(changed)
 
     async def entries(self, organization: str, since: datetime) -> AsyncIterator[AuditEntry]:
-        """Every entry of an organization since then, the oldest first; "" for the settings.
+        """Every entry of an organization since then, the oldest first; "" for those of none.
 
         Raises LedgerUnavailable.
         """

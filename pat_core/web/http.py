@@ -17,6 +17,7 @@ _POLICY: Final = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
 )
+_NO_PAGE: Final = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'"
 HEADERS: Final = {
     "Content-Security-Policy": _POLICY,
     "Cache-Control": "no-store",
@@ -24,6 +25,7 @@ HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
     "Strict-Transport-Security": "max-age=31536000",
 }
 _HTML: Final = "text/html; charset=utf-8"
@@ -97,8 +99,14 @@ class WebResponse:
 
     @property
     def all_headers(self) -> dict[str, str]:
-        """Its headers, and those that guard every page."""
-        return {**HEADERS, **self.headers}
+        """Its headers, and those that guard every answer of its kind."""
+        return {**guards(self.kind), **self.headers}
+
+
+def guards(kind: str) -> dict[str, str]:
+    """The headers that guard an answer of a media type: what is no page may load nothing."""
+    is_page = kind.startswith("text/html")
+    return HEADERS if is_page else {**HEADERS, "Content-Security-Policy": _NO_PAGE}
 
 
 def to(place: str, cookie: str = "") -> WebResponse:

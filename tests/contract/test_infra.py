@@ -20,6 +20,7 @@ from pat_core.local.host import _Function, _functions
 from pat_core.settings import Settings
 from pat_core.signals import METRICS, Event
 from pat_core.web.session import SESSIONS
+from pat_core.web.sign_in import CALLBACK, RESOURCE, SCOPES
 from tests import bicep
 
 ROOT: Final = bicep.INFRA.parent
@@ -351,3 +352,95 @@ def test_each_output_that_the_readme_names_is_one() -> None:
     known = set(re.findall(r"\$\{([A-Z_]+)", parameters))
     # azd says which subscription it chose.
     assert named - outputs - known <= {"RUN_ID", "AZURE_SUBSCRIPTION_ID"}
+
+
+class TestGuarded:
+    """What SECURITY.md says of `infra/`."""
+
+    # The identity's roles, each by its name at Microsoft, and the one resource that each is for.
+    ROLES: Final = {
+        "app/email.bicep": ("communication", {"09976791-48a7-449e-bb21-39d1a415f350"}),
+        "app/monitoring.bicep": ("insights", {"3913510d-42f4-4e42-8a64-420c390055eb"}),
+        "app/storage.bicep": (
+            "account",
+            {
+                "b7e6dc6d-f1e8-4753-8033-0f276bb0955b",
+                "974c5e8b-45b9-4653-ba55-5f855dd0fb88",
+                "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3",
+            },
+        ),
+        "app/vault.bicep": ("vault", {"b86a8fe4-44ce-4948-aee5-eccb2c155cd7"}),
+    }
+    GUID: Final = re.compile(r"'([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})'")
+    SIGN_IN: Final = bicep.text("app/sign-in.bicep")
+
+    def test_all_goes_by_tls_of_this_time(self) -> None:
+        app, storage = bicep.text("app/functions.bicep"), bicep.text("app/storage.bicep")
+        assert re.findall(r"httpsOnly: (\w+)", app) == ["true"]
+        assert re.findall(r"(?i)minTlsVersion: '([\d.]+)'", app) == ["1.2", "1.2"]
+        assert re.findall(r"minimumTlsVersion: '(\w+)'", storage) == ["TLS1_2"]
+        assert re.findall(r"supportsHttpsTrafficOnly: (\w+)", storage) == ["true"]
+        assert not [path for path in bicep.files() if "http://" in bicep.text(path)]
+
+    def test_nobody_deploys_with_a_password_by_ftp_or_else(self) -> None:
+        app = bicep.text("app/functions.bicep")
+        policies = re.findall(
+            r"'basicPublishingCredentialsPolicies' = \{\s+name: '(\w+)'\s+"
+            r"properties: \{ allow: (\w+) \}",
+            app,
+        )
+        assert policies == [("ftp", "false"), ("scm", "false")]
+
+    @pytest.mark.parametrize("path", bicep.files())
+    def test_nothing_lets_another_origin_in(self, path: str) -> None:
+        assert "cors" not in bicep.text(path).lower()
+
+    def test_no_host_file_lets_another_origin_in(self) -> None:
+        for name in ("host.json", "local.settings.json.example"):
+            assert "cors" not in (ROOT / name).read_text(encoding="utf-8").lower()
+
+    def test_each_role_is_on_the_one_resource_that_it_is_for(self) -> None:
+        kind = "Microsoft.Authorization/roleAssignments@"
+        assert {path for path in bicep.files() if kind in bicep.text(path)} == self.ROLES.keys()
+        for path, (resource, roles) in self.ROLES.items():
+            source = bicep.text(path)
+            assert set(self.GUID.findall(source)) == roles, path
+            (assignment,) = (each.partition("\n}")[0] for each in source.split(kind)[1:])
+            assert re.findall(r"^  scope: (.+)$", assignment, re.MULTILINE) == [resource], path
+            given = re.findall(r"^    principalId: (.+)$", assignment, re.MULTILINE)
+            assert given == ["principalId"], path
+
+    def test_no_role_is_made_or_given_at_a_wider_place(self) -> None:
+        for path in bicep.files():
+            source = bicep.text(path)
+            assert not re.search("Microsoft.Authorization/roleDefinitions@", source), path
+            assert not re.search("oauth2PermissionGrants|appRoleAssignedTo", source), path
+        scopes = re.findall(r"^targetScope = '(\w+)'$", bicep.text("main.bicep"), re.MULTILINE)
+        assert scopes in ([], ["resourceGroup"], ["subscription"])
+
+    def test_people_of_one_tenant_sign_in_and_come_back_to_one_address(self) -> None:
+        source = self.SIGN_IN
+        assert re.findall(r"signInAudience: '(\w+)'", source) == ["AzureADMyOrg"]
+        assert re.findall(r"(\w*[rR]edirectUris): (.+)", source) == [
+            ("redirectUris", f"['${{publicUrl}}{CALLBACK}']")
+        ]
+        assert "web: {" in source
+        assert not re.search(r"\b(spa|publicClient|isFallbackPublicClient):", source)
+
+    def test_no_token_comes_back_in_an_address(self) -> None:
+        found = re.findall(r"implicitGrantSettings: \{(.+)\}", self.SIGN_IN)
+        assert [each.strip() for each in found] == [
+            "enableIdTokenIssuance: false, enableAccessTokenIssuance: false"
+        ]
+
+    def test_the_application_asks_for_two_scopes_and_no_more(self) -> None:
+        wanted = bicep.strings("app/sign-in.bicep", "var wanted = [")
+        assert [f"{RESOURCE}/{scope}" for scope in wanted] == list(SCOPES)
+        assert self.SIGN_IN.count("resourceAppId:") == 1
+        assert f"var azureDevOps = '{RESOURCE}'" in self.SIGN_IN
+        assert re.findall(r"type: '(\w+)'", self.SIGN_IN) == ["Scope"]
+
+    def test_the_application_has_no_secret(self) -> None:
+        assert not re.search(r"(password|key)Credentials|addPassword", self.SIGN_IN)
+        assert self.SIGN_IN.count("federatedIdentityCredentials@") == 1
+        assert re.findall(r"^  subject: (.+)$", self.SIGN_IN, re.MULTILINE) == ["principalId"]

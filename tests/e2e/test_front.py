@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import secrets
+from base64 import urlsafe_b64decode
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
+from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
+import msal
 import pytest
+from pydantic import SecretStr
 
 from pat_core.audit import SERVICE, AuditEntry, Result
+from pat_core.bootstrap import Services
 from pat_core.errors import LedgerUnavailable
 from pat_core.local.policies import Policies
-from pat_core.rows import Change, Verb
+from pat_core.rows import Change, Row, Verb
 from pat_core.signals import ROTATION_COUNT
 from pat_core.trail import Trail
 from pat_core.web.http import HEADERS
-from pat_core.web.sign_in import own_path
+from pat_core.web.session import COOKIE, SESSIONS
+from pat_core.web.sign_in import SCOPES, own_path
 from tests.estate import PAGE, House, opened
 from tests.fakes import NOW, FakeMeter, FakeTime
 
@@ -96,6 +106,23 @@ class TestSignIn:
             assert again.status_code in (303, 401)
             assert (await thief.get("/tokens")).status_code == 303
 
+    async def test_two_scopes_are_asked_for_and_no_refresh_token(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        make = partial(msal.ConfidentialClientApplication, http_client=house.estate.msal_http)
+        monkeypatch.setattr(msal, "ConfidentialClientApplication", make)
+        proof = {"client_secret": SecretStr("x")}
+        settings = house.shared.settings.model_copy(update=proof)
+        async with Services(settings, house.time.clock) as shared:
+            assert shared.sign_in
+            address, _ = await shared.sign_in.begin()
+        asked = parse_qs(urlsplit(address).query)
+        assert set(asked["scope"][0].split()) == {*SCOPES, "openid", "profile"}
+        assert len(SCOPES) == 2
+        assert asked["response_type"] == ["code"]
+        assert asked["code_challenge_method"] == ["S256"]
+        assert {"state", "nonce", "code_challenge"} <= asked.keys()
+
     async def test_without_a_flow_a_callback_begins_anew(self, house: House) -> None:
         async with house.browser() as browser:
             back = await browser.get("/sign-in/callback?code=x&state=y")
@@ -111,8 +138,7 @@ class TestSession:
         house.time.now += timedelta(seconds=1)
         assert (await browser.get("/tokens")).status_code == 303
         await house.host.fire("finish_rotations")
-        rows = [row async for row in house.shared.store.rows("sessions", "session")]
-        assert rows == []
+        assert await self.rows(house) == []
 
     async def test_signing_out_ends_it_for_whoever_has_the_cookie(
         self, house: House, browser: httpx.AsyncClient
@@ -125,6 +151,54 @@ class TestSession:
         async with house.browser() as browser:
             headers = {b"cookie": f"__Host-pat-warden={cookie}".encode()}
             assert (await browser.get("/tokens", headers=headers)).status_code == 303
+
+    async def test_each_cookie_is_256_random_bits_of_its_own(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        given: list[bytes] = []
+
+        def noted(count: int) -> bytes:
+            given.append(os.urandom(count))
+            return given[-1]
+
+        monkeypatch.setattr(secrets, "token_bytes", noted)
+        async with house.browser() as browser:
+            answers = [await browser.get("/sign-in") for _ in range(40)]
+        cookies = [SimpleCookie(each.headers["set-cookie"])[COOKIE].value for each in answers]
+        opened = [urlsafe_b64decode(each + "=" * (-len(each) % 4)) for each in cookies]
+        assert all(len(each) >= 32 for each in opened)
+        assert {each[:32] for each in opened} <= set(given)
+        assert len({each[:32] for each in opened}) == 40
+
+    async def test_signing_in_again_ends_the_one_before(self, house: House) -> None:
+        async with house.browser() as browser, house.browser() as thief:
+            await house.signed_in(browser, house.someone())
+            thief.headers["cookie"] = browser.headers["cookie"]
+            assert (await thief.get("/tokens")).status_code == 200
+            await house.signed_in(browser, house.someone(1))
+            assert (await thief.get("/tokens")).status_code == 303
+            assert (await browser.get("/tokens")).status_code == 200
+        assert len(await self.rows(house)) == 1
+
+    async def test_a_sign_in_that_came_back_leaves_no_row_of_its_own(self, house: House) -> None:
+        async with house.browser() as browser:
+            began = await browser.get("/sign-in")
+            house.keep(browser, began)
+            (unfinished,) = await self.rows(house)
+            await browser.get("/sign-in/callback?code=x&state=wrong")
+            assert await self.rows(house) == []
+            await house.signed_in(browser, house.someone())
+        (finished,) = await self.rows(house)
+        assert finished.key != unfinished.key
+
+    async def test_a_browser_that_begins_again_and_again_has_one_row(self, house: House) -> None:
+        async with house.browser() as browser:
+            for _ in range(5):
+                house.keep(browser, await browser.get("/sign-in"))
+        assert len(await self.rows(house)) == 1
+
+    async def rows(self, house: House) -> list[Row]:
+        return [row async for row in house.shared.store.rows(SESSIONS, "session")]
 
     @pytest.mark.parametrize("altered", ["until", "sealed"])
     async def test_one_that_was_altered_in_the_ledger_opens_nothing(

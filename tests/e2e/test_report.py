@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import json
+import logging
 import sqlite3
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
@@ -15,10 +18,18 @@ import httpx
 import jwt
 import pytest
 
-from pat_core.listing import Flag
+from pat_core import dossiers
+from pat_core.audit import AuditEntry
+from pat_core.downloads import Downloads
+from pat_core.errors import LedgerUnavailable
+from pat_core.fleet import Query
+from pat_core.fleet_report import FleetReport
+from pat_core.listing import Flag, Listing
 from pat_core.local.entra_tokens import EntraTokens
 from pat_core.local.world import ADMINISTRATOR, Person
 from pat_core.model import Deed, Owner
+from pat_core.signals import Event
+from pat_core.trail import Trail
 from pat_core.web.administrators import ROLE, Administrators
 from pat_core.web.sign_in import SignIn, own_path
 from tests.builders import HOSTILE_NAMES
@@ -211,8 +222,13 @@ class TestFleet:
         path = house.shared.settings.local_dir / "ledger.sqlite"
         before = contents(path)
         for each in (*PATHS[:-1], path_of(found)):
+            seen = contents(path)
             assert (await admin.get(each)).status_code == 200
-        assert contents(path) == before
+            if "export" not in each and each != "/report/trail.jsonl":
+                assert contents(path) == seen
+        added = set(contents(path)) - set(before)
+        assert set(before) <= set(contents(path))
+        assert all("'audit'" in row and '"action":"export"' in row for row in added)
 
     async def test_the_banner_says_what_was_missed(
         self, house: House, admin: httpx.AsyncClient
@@ -260,6 +276,79 @@ class TestExport:
             each["authorization_id"] for each in found
         ]
         assert rows
+
+    async def test_who_exported_what_is_on_record(
+        self, house: House, admin: httpx.AsyncClient
+    ) -> None:
+        await admin.get("/report/export.csv?organization=Contoso-Demo&window=30&search=a%0D%0Ab")
+        await admin.get("/report/export.jsonl?organization=nobody|202611")
+        house.time.now += timedelta(seconds=1)
+        lines = (await admin.get("/report/trail.jsonl")).text.splitlines()
+        entries = [json.loads(line) for line in lines]
+        assert [(each["organization"], each["result"], each["detail"]) for each in entries] == [
+            (
+                "contoso-demo",
+                result,
+                "fleet as csv organization=Contoso-Demo&window=30&search=a+b",
+            )
+            for result in ("asked", "done")
+        ] + [
+            ("", result, "fleet as jsonl organization=nobody%7C202611")
+            for result in ("asked", "done")
+        ] + [("", "asked", "audit trail")]
+        name = house.estate.simulator.world.person(ADMINISTRATOR).display_name
+        assert {each["action"] for each in entries} == {"export"}
+        assert {each["who_name"] for each in entries} == {name}
+        assert all(each["who"].startswith("entra:") for each in entries)
+
+    async def test_without_a_trail_nothing_is_exported(
+        self, house: House, admin: httpx.AsyncClient
+    ) -> None:
+        without_a_trail(house)
+        for path in ("/report/export.csv", "/report/export.jsonl", "/report/trail.jsonl"):
+            answer = await admin.get(path)
+            assert answer.status_code == 503
+            assert "authorization_id" not in answer.text
+
+    async def test_one_is_made_at_a_time(self, house: House, admin: httpx.AsyncClient) -> None:
+        running = most = 0
+
+        class Slow(FleetReport):
+            async def stream(self, query: Query) -> AsyncIterator[Listing]:
+                nonlocal running, most
+                running += 1
+                most = max(most, running)
+                await asyncio.sleep(0.01)
+                async for listing in super().stream(query):
+                    yield listing
+                running -= 1
+
+        front = house.shared.admin_front
+        fleet = Slow(front.fleet.store, house.time.clock, front.fleet.organizations)
+        downloads = Downloads(fleet, front.trail, front.organizations)
+        house.shared.admin_front = replace(front, downloads=downloads)
+        answers = await asyncio.gather(*(admin.get("/report/export.csv") for _ in range(4)))
+        assert [each.status_code for each in answers] == [200] * 4
+        assert len({each.text for each in answers}) == 1
+        assert most == 1
+
+    async def test_one_that_breaks_is_on_record_and_does_not_hold_up_the_next(
+        self, house: House, admin: httpx.AsyncClient
+    ) -> None:
+        class Broken(FleetReport):
+            async def stream(self, query: Query) -> AsyncIterator[Listing]:
+                async for listing in super().stream(query):
+                    yield listing
+                    raise LedgerUnavailable("The ledger is away.")
+
+        front = house.shared.admin_front
+        fleet = Broken(front.fleet.store, house.time.clock, front.fleet.organizations)
+        downloads = Downloads(fleet, front.trail, front.organizations)
+        house.shared.admin_front = replace(front, downloads=downloads)
+        assert (await admin.get("/report/export.csv")).status_code == 503
+        house.time.now += timedelta(seconds=1)
+        lines = (await admin.get("/report/trail.jsonl")).text.splitlines()
+        assert [json.loads(line)["result"] for line in lines[:2]] == ["asked", "failed"]
 
     async def test_it_is_packed_for_the_way(self, admin: httpx.AsyncClient) -> None:
         answer = await admin.get("/report/export.jsonl")
@@ -329,6 +418,87 @@ class TestRevoke:
         assert told.recipient == found["address"]
         assert "who says: It stood in a build log" in told.detail
 
+    async def test_without_a_trail_nothing_is_done(
+        self, house: House, admin: httpx.AsyncClient
+    ) -> None:
+        found = (await listed(admin, "?window=30"))[0]
+        without_a_trail(house)
+        answer = await admin.post(
+            f"{path_of(found)}/revoke", data={"reason": "It leaked"}, headers=PAGE
+        )
+        assert answer.status_code == 503
+        assert await is_living(house, found)
+        account = await house.shared.book.account(owner_of(found))
+        assert not [each for each in account.notices.values() if each.deed]
+
+    async def test_one_administrator_revokes_so_many_an_hour_and_no_more(
+        self, house: House, admin: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(dossiers, "MOST_REVOKED", 3)
+        found = (await listed(admin))[20:28]
+        at_once = await asyncio.gather(*(self.revoke(admin, each) for each in found[:6]))
+        assert sorted(each.status_code for each in at_once) == [303] * 3 + [409] * 3
+        assert sum([await is_living(house, each) for each in found[:6]]) == 3
+        house.time.now += timedelta(minutes=14)
+        for _ in range(4):
+            late = await self.revoke(admin, found[6])
+            assert late.status_code == 409
+            assert "in the last hour" in late.text
+        assert await is_living(house, found[6])
+        person = house.estate.simulator.world.person(ADMINISTRATOR)
+        house.time.now += timedelta(minutes=46, seconds=1)
+        await house.signed_in(admin, person)
+        # What was refused counts for nothing.
+        assert (await self.revoke(admin, found[7])).status_code == 303
+
+    async def revoke(self, admin: httpx.AsyncClient, found: dict[str, Any]) -> httpx.Response:
+        return await admin.post(
+            f"{path_of(found)}/revoke", data={"reason": "It leaked"}, headers=PAGE
+        )
+
+
+class TestRecord:
+    """What the log holds of who came by."""
+
+    async def test_a_refusal_is_logged_and_names_nobody(
+        self, house: House, admin: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        found = (await listed(admin, "?window=30"))[0]
+        owner = house.someone(2)
+        async with house.browser() as browser:
+            await house.signed_in(browser, owner)
+            await browser.get("/report")
+            await browser.post(f"{path_of(found)}/revoke", data={"reason": "x"}, headers=PAGE)
+        await admin.post(f"{path_of(found)}/revoke", data={"reason": "x"})
+        await admin.post("/tokens/contoso-demo/x/revoke")
+        await admin.post("/sign-out")
+        lines = [each for each in caplog.records if each.msg == Event.ACCESS_REFUSED]
+        assert [vars(each)["why"] for each in lines] == ["role"] * 2 + ["origin"] * 3
+        self.names_nobody(lines, house)
+
+    async def test_a_look_is_logged_and_names_nobody(
+        self, house: House, admin: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        found = (await listed(admin, "?window=30"))[0]
+        caplog.clear()
+        caplog.set_level(logging.INFO)
+        for path in (*PATHS[:-1], "/report/none", path_of(found)):
+            await admin.get(path)
+        lines = [each for each in caplog.records if each.msg == Event.FLEET_READ]
+        assert [vars(each)["part"] for each in lines] == [
+            "fleet",
+            *(path.removeprefix("/report/") for path in PATHS[1:-1]),
+            "token",
+        ]
+        self.names_nobody(lines, house)
+
+    def names_nobody(self, lines: list[logging.LogRecord], house: House) -> None:
+        said = repr([vars(each) for each in lines])
+        world = house.estate.simulator.world
+        for person in (world.person(each) for each in range(world.users)):
+            for word in (person.display_name, person.principal_name, person.descriptor):
+                assert word not in said
+
 
 class TestForecast:
     async def test_after_a_scan_all_that_is_due_waits_or_was_sent(
@@ -369,6 +539,20 @@ class TestSettings:
         assert "from &#39;30, 14, 7, 3, 1&#39; to &#39;60, 7&#39;" in page
         secret = house.estate.secret.get_secret_value().encode()
         assert secret not in (settings.local_dir / "ledger.sqlite").read_bytes()
+
+
+def without_a_trail(house: House) -> None:
+    class Full(Trail):
+        async def asked(self, *_: object) -> AuditEntry:
+            raise LedgerUnavailable("The ledger cannot be written.")
+
+    full, front = Full(house.shared.store, house.time.clock), house.shared.admin_front
+    house.shared.admin_front = replace(
+        front,
+        trail=full,
+        dossiers=replace(front.dossiers, trail=full),
+        downloads=Downloads(front.fleet, full, front.organizations),
+    )
 
 
 def owner_of(found: dict[str, Any]) -> Owner:

@@ -34,7 +34,10 @@ FORMULAS = (
     "\uff0d1",
     "\uff201",
     "\x00=1",
+    "\u202e=1+1",
+    "\u2066 \u200f@SUM(A1)",
 )
+TURNS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
 
 async def each(listings: Sequence[Listing]) -> AsyncIterator[Listing]:
@@ -86,7 +89,16 @@ class TestCsv:
         assert [len(row) for row in rows] == [len(COLUMNS)] * 2
         assert not any(ord(mark) < 32 for mark in rows[1][4])
 
-    @pytest.mark.parametrize("text", ["", "plain", "a=b", "3-4", "o'neil", "vso.code"])
+    async def test_no_mark_turns_what_follows(self) -> None:
+        name = "".join(f"{mark}a" for mark in TURNS)
+        text = await as_csv(a_listing(f"nexpires{name}"))
+        assert f"nexpires{'a' * len(TURNS)}" in text
+        assert not set(TURNS) & set(text)
+
+    @pytest.mark.parametrize(
+        "text",
+        ["", "plain", "a=b", "3-4", "o'neil", "vso.code", "\U0001f468\u200d\U0001f469"],
+    )
     def test_what_is_harmless_stays(self, text: str) -> None:
         assert harmless(text) == text
 
@@ -106,6 +118,11 @@ class TestJson:
         assert second["token"] == "é"
         assert first["expires"] == "2026-11-28T08:00:00Z"
         assert all(line.endswith("\n") and line.count("\n") == 1 for line in lines)
+
+    async def test_names_are_as_they_were_typed(self) -> None:
+        names = [*HOSTILE_NAMES, f"x{TURNS}y"]
+        lines = [line async for line in json_lines(each([a_listing(name) for name in names]))]
+        assert [json.loads(line)["token"] for line in lines] == names
 
 
 class TestFileName:

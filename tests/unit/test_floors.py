@@ -74,7 +74,7 @@ FLOWS = {
     "trail",
 }
 ADAPTERS = {"azure_devops", "channels", "ledger", "queues", "telemetry", "vault", "web"}
-FRONT = {"admin_front", "front", "posts"}
+FRONT = {"admin_front", "downloads", "front", "posts", "refusals", "unexpected"}
 BOOTSTRAP = {"bootstrap", "settings"}
 TOP = {
     "__main__",
