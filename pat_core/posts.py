@@ -45,7 +45,7 @@ class Post:
             case "extend":
                 return await acts.extend(*where, self._lifetime(fields))
             case "snooze":
-                return await acts.snooze(*where, _among(fields["days"], (1, 3, 7)))
+                return await acts.snooze(*where, _among(fields.get("days", ""), (1, 3, 7)))
             case "revoke":
                 return await acts.revoke(*where)
             case "let-expire":

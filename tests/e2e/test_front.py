@@ -479,6 +479,12 @@ class TestCallers:
         assert (problem.status_code, problem.json()["title"]) == (401, "You are not signed in")
         assert "nonsense" not in problem.text
 
+    async def test_a_snooze_without_days_is_refused(self, house: House) -> None:
+        path = house.path(house.living(house.someone())[0])
+        async with self.caller(house) as caller:
+            problem = await caller.post(f"{path}/snooze")
+        assert problem.status_code == problem.json()["status"] == 400
+
     def caller(self, house: House) -> httpx.AsyncClient:
         bearer = house.estate.entra.token_for(house.someone())
         return house.browser(authorization=f"Bearer {bearer}")
