@@ -218,7 +218,7 @@ def _text(message: func.QueueMessage) -> str:
 
 def _json(answer: Answer) -> func.HttpResponse:
     return func.HttpResponse(
-        json.dumps(answer.body),
+        json.dumps(answer.body.model_dump()),
         status_code=answer.status,
         headers={**HEADERS, **answer.headers},
         mimetype="application/json",

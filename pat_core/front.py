@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from pat_core.acts import Acts
 from pat_core.audit import Result
+from pat_core.bodies import ProblemDetails
 from pat_core.errors import (
     ActionRefused,
     NotPermitted,
@@ -25,13 +26,13 @@ from pat_core.errors import (
 from pat_core.model import Organization
 from pat_core.owner_views import OwnerViews
 from pat_core.ports import SILENT, Meter
-from pat_core.posts import Post, as_answer
+from pat_core.posts import ACTIONS, Post, as_answer
 from pat_core.problems import problem_of
 from pat_core.rotation import Hands, Rotated, Rotator
 from pat_core.signals import ROTATION_COUNT
 from pat_core.trail import Trail
 from pat_core.views import Problem
-from pat_core.web.http import WebRequest, WebResponse, as_json, to
+from pat_core.web.http import PROBLEM, WebRequest, WebResponse, as_json, to
 from pat_core.web.pages import Pages, Shown
 from pat_core.web.session import Sessions
 from pat_core.web.sign_in import SignIn, own_path
@@ -186,7 +187,7 @@ class Front:
             except (ValueError, OverflowError):
                 return self._refuse(request, _WRONG_BODY)
             if request.bearer:
-                return as_answer(done)
+                return as_json(HTTPStatus.OK, as_answer(done))
             if isinstance(done, Rotated) and action == "rotate":
                 return await self._rotated_page(caller, place, authorization_id, done)
             return to(f"{_path(place, authorization_id)}?told={action}")
@@ -195,7 +196,7 @@ class Front:
 
     async def _on_record(self, post: Post, action: str) -> object:
         """What came of it, counted and in the audit trail. Raises TokenNotFound for no action."""
-        if action not in _TOLD and action != "rotate":
+        if action not in ACTIONS:
             raise _UNKNOWN
         owner = await post.hands.caller(post.place)
         asked = await self.trail.asked(owner, action, post.authorization_id)
@@ -270,9 +271,13 @@ class Front:
     def _refuse(self, request: WebRequest, problem: Problem, who: str = "") -> WebResponse:
         if request.bearer is None:
             return self._problem(problem, who)
-        body = {"type": "about:blank", "title": problem.title, "status": int(problem.status)}
-        body["detail"] = f"{problem.detail} {problem.remedy}".strip()
-        return as_json(problem.status, body, "application/problem+json")
+        body = ProblemDetails(
+            type="about:blank",
+            title=problem.title,
+            status=problem.status,
+            detail=f"{problem.detail} {problem.remedy}".strip(),
+        )
+        return as_json(problem.status, body, PROBLEM)
 
     def _problem(self, problem: Problem, who: str = "") -> WebResponse:
         return WebResponse(problem.status, self.pages.problem(problem, who=who))

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from functools import cache
 from http import HTTPStatus
 from importlib.resources import files
-from typing import Any, Final
+from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import SecretStr
+
+from pat_core.bodies import Body
 
 _POLICY: Final = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; "
@@ -34,6 +36,8 @@ _KINDS: Final = {
     "icon.svg": "image/svg+xml",
 }
 _MOST_BYTES: Final = 20_000
+PROBLEM: Final = "application/problem+json"
+"""How problem details are sent (RFC 9457)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +62,16 @@ class WebRequest:
         return SecretStr(token.strip()) if kind.lower() == "bearer" and token.strip() else None
 
     @property
-    def fields(self) -> dict[str, str]:
-        """What the form or the JSON object of the body says. Raises ValueError."""
+    def content(self) -> bytes:
+        """The body. Raises ValueError where it is larger than anything we ask for."""
         if len(self.body) > _MOST_BYTES:
             raise ValueError("the body is too large")
-        if self.bearer is None:
-            return dict(parse_qsl(self.body.decode()))
-        try:
-            given = json.loads(self.body) if self.body.strip() else {}
-        except RecursionError:
-            raise ValueError("the body is too deep") from None
-        if not isinstance(given, dict):
-            raise ValueError("the body is no JSON object")  # noqa: TRY004 - one kind of fault for the caller
-        found = {str(name): str(value) for name, value in given.items()}
-        "".join((*found, *found.values())).encode()  # half a character raises a ValueError
-        return found
+        return self.body
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """What the form in the body says. Raises ValueError."""
+        return dict(parse_qsl(self.content.decode()))
 
     def is_same_origin(self, public_url: str) -> bool:
         """True where the browser says that a page of ours sent this, or by Origin where it is mute.
@@ -107,9 +106,9 @@ def to(place: str, cookie: str = "") -> WebResponse:
     return WebResponse(HTTPStatus.SEE_OTHER, headers=headers)
 
 
-def as_json(status: int, body: Mapping[str, Any], kind: str = "application/json") -> WebResponse:
-    """A JSON object; problems are `application/problem+json` (RFC 9457)."""
-    return WebResponse(status, json.dumps(body), kind=kind)
+def as_json(status: int, body: Body, kind: str = "application/json") -> WebResponse:
+    """A JSON object."""
+    return WebResponse(status, json.dumps(body.model_dump()), kind=kind)
 
 
 def static(name: str) -> WebResponse:

@@ -479,6 +479,30 @@ class TestCallers:
         assert (problem.status_code, problem.json()["title"]) == (401, "You are not signed in")
         assert "nonsense" not in problem.text
 
+    @pytest.mark.parametrize(
+        ("action", "body"),
+        [
+            ("rotate", {"lifetime_day": 90}),
+            ("rotate", {"lifetime_days": "90"}),
+            ("rotate", {"lifetime_days": 91}),
+            ("rotate", {"overlap_hours": True}),
+            ("rotate", {"overlap_hours": 169}),
+            ("snooze", {"days": 2}),
+            ("revoke", {"dry_run": True}),
+            ("revoke", []),
+        ],
+    )
+    async def test_json_that_says_something_else_does_nothing(
+        self, house: House, action: str, body: object
+    ) -> None:
+        person = house.someone()
+        path = house.path(house.living(person)[0])
+        before = house.estate.changes.tokens(person)
+        async with self.caller(house) as caller:
+            problem = await caller.post(f"{path}/{action}", json=body)
+        assert (problem.status_code, problem.json()["title"]) == (400, "The request cannot be read")
+        assert house.estate.changes.tokens(person) == before
+
     async def test_a_snooze_without_days_is_refused(self, house: House) -> None:
         path = house.path(house.living(house.someone())[0])
         async with self.caller(house) as caller:

@@ -12,6 +12,7 @@ PURE = {
     "address",
     "allowance",
     "audit",
+    "bodies",
     "coverage",
     "decision",
     "delivered",
@@ -71,7 +72,7 @@ FLOWS = {
     "trail",
 }
 ADAPTERS = {"azure_devops", "channels", "ledger", "queues", "telemetry", "vault", "web"}
-FRONT = {"admin_front", "front", "posts"}
+FRONT = {"admin_front", "front", "openapi", "operations", "posts"}
 BOOTSTRAP = {"bootstrap", "settings"}
 TOP = {
     "__main__",
