@@ -509,6 +509,19 @@ class TestCallers:
             problem = await caller.post(f"{path}/snooze")
         assert problem.status_code == problem.json()["status"] == 400
 
+    async def test_nothing_more_is_done_to_a_token_that_was_revoked(self, house: House) -> None:
+        person = house.someone()
+        path = house.path(house.living(person)[0])
+        async with self.caller(house) as caller:
+            assert (await caller.post(f"{path}/revoke")).status_code == 200
+            before = house.estate.changes.tokens(person)
+            for action in ("rotate", "extend", "snooze", "let-expire", "remind", "revoke"):
+                body = {"days": 1} if action == "snooze" else {}
+                problem = await caller.post(f"{path}/{action}", json=body)
+                assert (problem.status_code, action) == (409, action)
+                assert "was revoked" in problem.json()["detail"]
+        assert house.estate.changes.tokens(person) == before
+
     def caller(self, house: House) -> httpx.AsyncClient:
         bearer = house.estate.entra.token_for(house.someone())
         return house.browser(authorization=f"Bearer {bearer}")
