@@ -24,12 +24,14 @@ from pat_core.summarize import Watch
 from pat_core.trail import Trail
 from pat_core.views import Problem
 from pat_core.web.fleet_pages import FleetAnswer, FleetPages
-from pat_core.web.http import WebRequest, WebResponse, to
+from pat_core.web.http import LINES, WebRequest, WebResponse, to
 from pat_core.web.queries import FLEET, read_query
 from pat_core.web.session import Sessions
 
 TRAIL_DAYS: Final = 30
 MOST_TRAIL: Final = 500
+PARTS: Final = ("chart", "export.csv", "export.jsonl", "forecast", "trail", "trail.jsonl")
+"""What stands under `/report/`, beside tokens."""
 _TOLD: Final = {
     "revoke": "Its end is ordered. It may take Azure DevOps an hour. The owner is told."
 }
@@ -88,6 +90,8 @@ class AdminFront:
         """The chart, an export, the forecast or the audit trail."""
 
         async def answer(who: Administrator) -> WebResponse:
+            if part not in PARTS:
+                raise _NO_PAGE
             match part:
                 case "chart":
                     return await self._chart(request)
@@ -99,10 +103,8 @@ class AdminFront:
                     return WebResponse(HTTPStatus.OK, page)
                 case "trail":
                     return await self._trail(who)
-                case "trail.jsonl":
-                    return await self._trail_export()
                 case _:
-                    raise _NO_PAGE
+                    return await self._trail_export()
 
         return await self._as_admin(request, answer)
 
@@ -172,7 +174,7 @@ class AdminFront:
         listings = self.fleet.stream(query)
         lines = csv_lines(listings) if kind == "csv" else json_lines(listings)
         name = file_name(query.organization, self._now, kind)
-        media = "text/csv; charset=utf-8" if kind == "csv" else "application/jsonl"
+        media = "text/csv; charset=utf-8" if kind == "csv" else LINES
         return await _download(lines, name, media)
 
     async def _trail(self, who: Administrator) -> WebResponse:
@@ -192,7 +194,7 @@ class AdminFront:
                     yield audit_json(entry) + "\n"
 
         name = file_name("trail", self._now, "jsonl")
-        return await _download(lines(), name, "application/jsonl")
+        return await _download(lines(), name, LINES)
 
     def _place(self, organization: str) -> Organization:
         found = self.organizations.get(organization.lower())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from http import HTTPStatus
 from typing import Final
@@ -26,8 +26,8 @@ from pat_core.errors import (
 from pat_core.model import Organization
 from pat_core.owner_views import OwnerViews
 from pat_core.ports import SILENT, Meter
-from pat_core.posts import ACTIONS, Post, as_answer
-from pat_core.problems import problem_of
+from pat_core.posts import ACTIONS, AUTHORIZATION_ID, Post, as_answer
+from pat_core.problems import UNREADABLE, problem_of
 from pat_core.rotation import Hands, Rotated, Rotator
 from pat_core.signals import ROTATION_COUNT
 from pat_core.trail import Trail
@@ -37,7 +37,6 @@ from pat_core.web.pages import Pages, Shown
 from pat_core.web.session import Sessions
 from pat_core.web.sign_in import SignIn, own_path
 
-_ID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _SHOWN: Final[Mapping[str, Shown]] = {"active": "active", "expired": "expired", "all": "all"}
 _TOLD: Final = {
     "extend": "The token was extended.",
@@ -59,8 +58,11 @@ _REFUSALS: Final = (
     OverflowError,
 )
 _UNKNOWN: Final = TokenNotFound("There is no such token, or it is not yours.")
-_WRONG_BODY: Final = Problem(
-    HTTPStatus.BAD_REQUEST, "The request cannot be read", "A field is missing or wrong."
+_NO_BEARER: Final = problem_of(
+    NotSignedIn(
+        "The request brings no bearer token.",
+        remedy="Send an Entra token of the token's owner for Azure DevOps.",
+    )
 )
 _FOREIGN: Final = Problem(
     HTTPStatus.FORBIDDEN,
@@ -169,7 +171,7 @@ class Front:
     ) -> WebResponse:
         """What the owner asked for, done: a page for people, JSON for callers with a bearer."""
         if request.bearer is None and not request.is_same_origin(self.public_url):
-            return self._problem(_FOREIGN)
+            return self._problem(_FOREIGN) if request.is_of_browser else _as_problem(_NO_BEARER)
 
         async def answer(caller: Caller) -> WebResponse:
             place = self._place(organization, authorization_id)
@@ -185,7 +187,7 @@ class Front:
             try:
                 done = await self._on_record(post, action)
             except (ValueError, OverflowError):
-                return self._refuse(request, _WRONG_BODY)
+                return self._refuse(request, UNREADABLE)
             if request.bearer:
                 return as_json(HTTPStatus.OK, as_answer(done))
             if isinstance(done, Rotated) and action == "rotate":
@@ -260,7 +262,7 @@ class Front:
 
     def _place(self, organization: str, authorization_id: str) -> Organization:
         found = self.organizations.get(organization.lower())
-        if found is None or not _ID.fullmatch(authorization_id):
+        if found is None or not re.fullmatch(AUTHORIZATION_ID, authorization_id):
             raise _UNKNOWN
         return found
 
@@ -271,13 +273,7 @@ class Front:
     def _refuse(self, request: WebRequest, problem: Problem, who: str = "") -> WebResponse:
         if request.bearer is None:
             return self._problem(problem, who)
-        body = ProblemDetails(
-            type="about:blank",
-            title=problem.title,
-            status=problem.status,
-            detail=f"{problem.detail} {problem.remedy}".strip(),
-        )
-        return as_json(problem.status, body, PROBLEM)
+        return _as_problem(problem)
 
     def _problem(self, problem: Problem, who: str = "") -> WebResponse:
         return WebResponse(problem.status, self.pages.problem(problem, who=who))
@@ -285,6 +281,17 @@ class Front:
     @property
     def _now(self) -> datetime:
         return self.sessions.clock()
+
+
+def _as_problem(problem: Problem) -> WebResponse:
+    body = ProblemDetails(
+        type="about:blank",
+        title=problem.title,
+        status=problem.status,
+        detail=f"{problem.detail} {problem.remedy}".strip(),
+    )
+    needed = {"WWW-Authenticate": "Bearer"} if problem.status == HTTPStatus.UNAUTHORIZED else {}
+    return replace(as_json(problem.status, body, PROBLEM), headers=needed)
 
 
 def _path(place: Organization, authorization_id: str) -> str:

@@ -28,7 +28,8 @@ _LONGEST_FAULT: Final = 500
 MOST_PAGES: Final = 10_000
 """5,000,000 users: a listing that goes on beyond has no end."""
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
-RunId = Annotated[str, Field(pattern=r"^[0-9]{8}T[0-9]{6}\.[0-9]{6}Z-[0-9a-f]{6}$")]
+RUN_ID: Final = r"^[0-9]{8}T[0-9]{6}\.[0-9]{6}Z-[0-9a-f]{6}$"
+RunId = Annotated[str, Field(pattern=RUN_ID)]
 
 
 class _Order(BaseModel):

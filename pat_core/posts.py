@@ -37,6 +37,9 @@ ACTIONS: Final[Mapping[str, type[Asked]]] = {
     "keep": Nothing,
 }
 """What an owner may do to a token, and what is to be said with it."""
+ROTATING: Final = frozenset({"rotate", "stored", "restart", "keep"})
+"""What is answered by how far the rotation is."""
+AUTHORIZATION_ID: Final = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 
 
 @dataclass(frozen=True, slots=True)

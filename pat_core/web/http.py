@@ -36,6 +36,8 @@ _KINDS: Final = {
     "icon.svg": "image/svg+xml",
 }
 _MOST_BYTES: Final = 20_000
+JSON: Final = "application/json"
+LINES: Final = "application/jsonl"
 PROBLEM: Final = "application/problem+json"
 """How problem details are sent (RFC 9457)."""
 
@@ -60,6 +62,11 @@ class WebRequest:
         """The caller's own token, or None where a session is meant."""
         kind, _, token = self.headers.get("authorization", "").partition(" ")
         return SecretStr(token.strip()) if kind.lower() == "bearer" and token.strip() else None
+
+    @property
+    def is_of_browser(self) -> bool:
+        """True where a cookie, or what browsers say of where they come from, goes with it."""
+        return any(self.headers.get(each) for each in ("cookie", "sec-fetch-site", "origin"))
 
     @property
     def content(self) -> bytes:
@@ -106,7 +113,7 @@ def to(place: str, cookie: str = "") -> WebResponse:
     return WebResponse(HTTPStatus.SEE_OTHER, headers=headers)
 
 
-def as_json(status: int, body: Body, kind: str = "application/json") -> WebResponse:
+def as_json(status: int, body: Body, kind: str = JSON) -> WebResponse:
     """A JSON object."""
     return WebResponse(status, json.dumps(body.model_dump()), kind=kind)
 

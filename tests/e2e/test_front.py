@@ -479,6 +479,17 @@ class TestCallers:
         assert (problem.status_code, problem.json()["title"]) == (401, "You are not signed in")
         assert "nonsense" not in problem.text
 
+    @pytest.mark.parametrize("headers", [{}, {"authorization": "Basic x"}])
+    async def test_who_brings_none_is_told_so_as_a_program(
+        self, house: House, headers: dict[str, str]
+    ) -> None:
+        path = house.path(house.living(house.someone())[0])
+        async with house.browser(**headers) as caller:
+            problem = await caller.post(f"{path}/revoke")
+        assert problem.status_code == problem.json()["status"] == 401
+        assert problem.headers["content-type"].startswith("application/problem+json")
+        assert problem.headers["www-authenticate"] == "Bearer"
+
     @pytest.mark.parametrize(
         ("action", "body"),
         [
