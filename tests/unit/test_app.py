@@ -19,7 +19,16 @@ from pat_core.settings import load_settings
 
 ROOT = Path(__file__).parents[2]
 LONGEST_HANDLER = 15
-HEAVY = ("aiohttp", "httpx", "azure.identity", "azure.data", "azure.storage", "jinja2", "sqlite3")
+HEAVY = (
+    "aiohttp",
+    "httpx",
+    "azure.identity",
+    "azure.data",
+    "azure.storage",
+    "jinja2",
+    "pat_core.openapi",
+    "sqlite3",
+)
 
 
 def read(name: str) -> Any:  # noqa: ANN401 - whatever the file holds
