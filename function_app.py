@@ -137,6 +137,14 @@ async def health(request: func.HttpRequest) -> func.HttpResponse:
     return _json(await health_answer(lambda: services().watch))
 
 
+@app.route("openapi.json", methods=["GET"], trigger_arg_name="request", auth_level=OPEN)
+async def openapi(request: func.HttpRequest) -> func.HttpResponse:
+    """What the JSON routes take and answer, as OpenAPI 3.1."""
+    from pat_core.openapi import document
+
+    return _page(document(services().settings.lifetimes_days))
+
+
 @app.timer_trigger("timer", "%PAT_FINISH_SCHEDULE%", use_monitor=True)
 async def finish_rotations(timer: func.TimerRequest) -> None:
     """Revoke old tokens whose overlap is over, and clean up after what was interrupted."""
@@ -244,7 +252,7 @@ def _text(message: func.QueueMessage) -> str:
 
 def _json(answer: Answer) -> func.HttpResponse:
     return func.HttpResponse(
-        json.dumps(answer.body),
+        json.dumps(answer.body.model_dump()),
         status_code=answer.status,
         headers={**guards("application/json"), **answer.headers},
         mimetype="application/json",

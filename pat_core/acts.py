@@ -109,14 +109,16 @@ class Acts:
     async def _gather(
         self, own: OwnTokens, organization: Organization, authorization_id: str
     ) -> tuple[Owner, Token, Account]:
-        token = await own.my_token(organization, authorization_id)
+        found = await own.my_token(organization, authorization_id)
+        owner = await own.caller(organization)
+        account = await self.book.account(owner)
+        token = account.known(found)
         if not token.is_valid or effective_expiry(token) <= self.book.clock():
             raise ActionRefused(
                 "The token has expired or was revoked, so nothing can be done to it.",
                 remedy="Make a new one in Azure DevOps.",
             )
-        owner = await own.caller(organization)
-        return owner, token, await self.book.account(owner)
+        return owner, token, account
 
     async def _keep_old(self, owner: Owner, account: Account, origin: Rotation) -> None:
         old = account.tokens[origin.authorization_id].token

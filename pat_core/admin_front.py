@@ -33,6 +33,8 @@ from pat_core.web.session import Sessions
 _LOG: Final = logging.getLogger("pat_warden")
 TRAIL_DAYS: Final = 30
 MOST_TRAIL: Final = 500
+PARTS: Final = ("chart", "export.csv", "export.jsonl", "forecast", "trail", "trail.jsonl")
+"""What stands under `/report/`, beside tokens."""
 _TOLD: Final = {
     "revoke": "Its end is ordered. It may take Azure DevOps an hour. The owner is told."
 }
@@ -80,6 +82,8 @@ class AdminFront:
         """The chart, an export, the forecast or the audit trail."""
 
         async def answer(who: Administrator) -> WebResponse:
+            if part not in PARTS:
+                raise _NO_PAGE
             match part:
                 case "chart":
                     return await self._chart(request)
@@ -93,10 +97,8 @@ class AdminFront:
                     return WebResponse(HTTPStatus.OK, page)
                 case "trail":
                     return await self._trail(who)
-                case "trail.jsonl":
-                    return await self.downloads.of_trail(who)
                 case _:
-                    raise _NO_PAGE
+                    return await self.downloads.of_trail(who)
 
         return await self._as_admin(request, answer, part)
 

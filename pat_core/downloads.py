@@ -19,10 +19,10 @@ from pat_core.fleet import Query
 from pat_core.fleet_report import FleetReport
 from pat_core.model import Organization, Owner
 from pat_core.trail import Trail
-from pat_core.web.http import WebResponse
+from pat_core.web.http import LINES, WebResponse
 from pat_core.web.queries import query_words
 
-_MEDIA: Final = {"csv": "text/csv; charset=utf-8", "jsonl": "application/jsonl"}
+_MEDIA: Final = {"csv": "text/csv; charset=utf-8", "jsonl": LINES}
 _ENOUGH: Final = 1 << 16
 
 

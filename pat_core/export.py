@@ -10,46 +10,57 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime
 from io import StringIO
-from typing import Final
+from typing import Annotated, Final
+
+from pydantic import WithJsonSchema
+from typing_extensions import TypedDict
 
 from pat_core.listing import Listing
+from pat_core.records import NoticeState
+from pat_core.risk import Risk
 from pat_core.scopes import in_words
 
-COLUMNS: Final = (
-    "organization",
-    "owner",
-    "address",
-    "subject_descriptor",
-    "token",
-    "authorization_id",
-    "may",
-    "scope",
-    "risk",
-    "flags",
-    "created",
-    "expires",
-    "notice_window_days",
-    "notice_state",
-    "notice_at",
-    "notice_reason",
-    "rotation",
-    "tokens_before",
-    "snoozed_until",
-    "left_to_expire",
-)
+Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+
+
+class TokenLine(TypedDict):
+    """A token as it is exported; what there is not is null."""
+
+    organization: str
+    owner: str | None
+    address: str | None
+    subject_descriptor: str
+    token: str
+    authorization_id: str
+    may: str
+    scope: str
+    risk: Risk
+    flags: str
+    created: Time
+    expires: Time
+    notice_window_days: int | None
+    notice_state: NoticeState | None
+    notice_at: Time | None
+    notice_reason: str | None
+    rotation: str | None
+    tokens_before: int
+    snoozed_until: Time | None
+    left_to_expire: bool
+
+
+COLUMNS: Final = tuple(TokenLine.__annotations__)
 _BOM: Final = "\ufeff"
 # The wide forms are what some spreadsheets read as the plain ones.
 _FORMULA: Final = re.compile(r"\s*[=+\-@＝＋－＠]|[\x00-\x1f\x7f]")  # noqa: RUF001 - said above
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 # Those that join signs stay: some scripts cannot do without.
 _TURN: Final = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-Cell = str | int | bool | None
 
 
-def record(listing: Listing) -> dict[str, Cell]:
+def record(listing: Listing) -> TokenLine:
     """A token by the names of COLUMNS; what there is not is None."""
     owner, token, notice, standing = (
         listing.owner,
@@ -66,12 +77,12 @@ def record(listing: Listing) -> dict[str, Cell]:
         "authorization_id": token.authorization_id,
         "may": in_words(token.scope),
         "scope": token.scope,
-        "risk": listing.risk.value,
+        "risk": listing.risk,
         "flags": " ".join(sorted(listing.flags)),
         "created": _rfc3339(token.valid_from),
         "expires": _rfc3339(listing.expires_at),
         "notice_window_days": notice.window if notice else None,
-        "notice_state": notice.state.value if notice else None,
+        "notice_state": notice.state if notice else None,
         "notice_at": _rfc3339(notice.at) if notice else None,
         "notice_reason": (notice.reason or None) if notice else None,
         "rotation": listing.rotation or None,
@@ -85,8 +96,7 @@ async def csv_lines(listings: AsyncIterator[Listing]) -> AsyncIterator[str]:
     """The lines of the CSV, the head first."""
     yield _BOM + csv_line(COLUMNS)
     async for listing in listings:
-        found: Mapping[str, Cell] = record(listing)
-        yield csv_line(found[name] for name in COLUMNS)
+        yield csv_line(record(listing).values())
 
 
 async def json_lines(listings: AsyncIterator[Listing]) -> AsyncIterator[str]:
@@ -95,7 +105,7 @@ async def json_lines(listings: AsyncIterator[Listing]) -> AsyncIterator[str]:
         yield json.dumps(record(listing), ensure_ascii=False) + "\n"
 
 
-def csv_line(cells: Iterable[Cell]) -> str:
+def csv_line(cells: Iterable[object]) -> str:
     """One line of CSV, made harmless."""
     line = StringIO()
     csv.writer(line).writerow(
@@ -118,8 +128,8 @@ def file_name(organization: str, now: datetime, kind: str) -> str:
     return f"pat-warden-{plain}-{now:%Y-%m-%d}.{kind}"
 
 
-def _plain(cell: Cell) -> Cell:
-    return {True: "yes", False: "no"}.get(cell, cell) if isinstance(cell, bool) else cell
+def _plain(cell: object) -> object:
+    return ("yes" if cell else "no") if isinstance(cell, bool) else cell
 
 
 def _rfc3339(time: datetime) -> str:

@@ -25,19 +25,18 @@ from pat_core.errors import (
 from pat_core.model import Organization
 from pat_core.owner_views import OwnerViews
 from pat_core.ports import SILENT, Meter
-from pat_core.posts import Post, as_answer
-from pat_core.problems import problem_of
+from pat_core.posts import ACTIONS, AUTHORIZATION_ID, Post, as_answer
+from pat_core.problems import UNREADABLE, problem_of
 from pat_core.refusals import Why, refused
 from pat_core.rotation import Hands, Rotated, Rotator
 from pat_core.signals import ROTATION_COUNT
 from pat_core.trail import Trail
 from pat_core.views import Problem
-from pat_core.web.http import WebRequest, WebResponse, as_json, to
+from pat_core.web.http import WebRequest, WebResponse, as_json, as_problem, to
 from pat_core.web.pages import Pages, Shown
 from pat_core.web.session import Sessions
 from pat_core.web.sign_in import SignIn, own_path
 
-_ID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _SHOWN: Final[Mapping[str, Shown]] = {"active": "active", "expired": "expired", "all": "all"}
 _TOLD: Final = {
     "extend": "The token was extended.",
@@ -59,8 +58,11 @@ _REFUSALS: Final = (
     OverflowError,
 )
 _UNKNOWN: Final = TokenNotFound("There is no such token, or it is not yours.")
-_WRONG_BODY: Final = Problem(
-    HTTPStatus.BAD_REQUEST, "The request cannot be read", "A field is missing or wrong."
+_NO_BEARER: Final = problem_of(
+    NotSignedIn(
+        "The request brings no bearer token.",
+        remedy="Send an Entra token of the token's owner for Azure DevOps.",
+    )
 )
 
 
@@ -167,7 +169,8 @@ class Front:
     ) -> WebResponse:
         """What the owner asked for, done: a page for people, JSON for callers with a bearer."""
         if request.bearer is None and not request.is_same_origin(self.public_url):
-            return self._problem(refused(Why.ORIGIN))
+            foreign = refused(Why.ORIGIN)
+            return self._problem(foreign) if request.is_of_browser else as_problem(_NO_BEARER)
 
         async def answer(caller: Caller) -> WebResponse:
             place = self._place(organization, authorization_id)
@@ -183,9 +186,9 @@ class Front:
             try:
                 done = await self._on_record(post, action)
             except (ValueError, OverflowError):
-                return self._refuse(request, _WRONG_BODY)
+                return self._refuse(request, UNREADABLE)
             if request.bearer:
-                return as_answer(done)
+                return as_json(HTTPStatus.OK, as_answer(done))
             if isinstance(done, Rotated) and action == "rotate":
                 return await self._rotated_page(caller, place, authorization_id, done)
             return to(f"{_path(place, authorization_id)}?told={action}")
@@ -194,7 +197,7 @@ class Front:
 
     async def _on_record(self, post: Post, action: str) -> object:
         """What came of it, counted and in the audit trail. Raises TokenNotFound for no action."""
-        if action not in _TOLD and action != "rotate":
+        if action not in ACTIONS:
             raise _UNKNOWN
         owner = await post.hands.caller(post.place)
         asked = await self.trail.asked(owner, action, post.authorization_id)
@@ -258,7 +261,7 @@ class Front:
 
     def _place(self, organization: str, authorization_id: str) -> Organization:
         found = self.organizations.get(organization.lower())
-        if found is None or not _ID.fullmatch(authorization_id):
+        if found is None or not re.fullmatch(AUTHORIZATION_ID, authorization_id):
             raise _UNKNOWN
         return found
 
@@ -269,9 +272,7 @@ class Front:
     def _refuse(self, request: WebRequest, problem: Problem, who: str = "") -> WebResponse:
         if request.bearer is None:
             return self._problem(problem, who)
-        body = {"type": "about:blank", "title": problem.title, "status": int(problem.status)}
-        body["detail"] = f"{problem.detail} {problem.remedy}".strip()
-        return as_json(problem.status, body, "application/problem+json")
+        return as_problem(problem)
 
     def _problem(self, problem: Problem, who: str = "") -> WebResponse:
         return WebResponse(problem.status, self.pages.problem(problem, who=who))

@@ -34,7 +34,8 @@ _HIGHEST: Final = 1_000
 _Fields = dict[str, Any]
 _UPGRADES: Final[Mapping[int, Callable[[_Fields], _Fields]]] = {}
 """What makes a message of a version one of the next; where a shape changes, its old one goes in."""
-RunId = Annotated[str, Field(pattern=r"^[0-9]{8}T[0-9]{6}\.[0-9]{6}Z-[0-9a-f]{6}$")]
+RUN_ID: Final = r"^[0-9]{8}T[0-9]{6}\.[0-9]{6}Z-[0-9a-f]{6}$"
+RunId = Annotated[str, Field(pattern=RUN_ID)]
 
 
 class _Order(BaseModel):

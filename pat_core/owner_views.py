@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 
 from pat_core.book import Book
@@ -78,11 +78,9 @@ class OwnerViews:
 
 def _view(organization: Organization, token: Token, account: Account) -> TokenView:
     known = account.tokens.get(token.authorization_id)
-    # The lifecycle API shows a revoked token as any other; the ledger knows what was done to it.
-    is_valid = token.is_valid and (known is None or known.token.is_valid)
     return TokenView(
         organization.name,
-        replace(token, is_valid=is_valid),
+        account.known(token),
         effective_expiry(token),
         known.standing if known else Standing(),
         account.rotations.get(token.authorization_id),

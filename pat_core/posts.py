@@ -4,15 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from http import HTTPStatus
+from datetime import datetime, timedelta
+from typing import Final
 
 from pat_core.acts import Acts
+from pat_core.bodies import (
+    SNOOZES_DAYS,
+    Asked,
+    Done,
+    ExtensionAsked,
+    Nothing,
+    RotationAnswer,
+    RotationAsked,
+    SnoozeAsked,
+    VaultPlace,
+)
 from pat_core.errors import TokenNotFound
 from pat_core.model import Organization
 from pat_core.rotation import Hands, Rotated, Rotator, Wish
-from pat_core.rotations import LONGEST_OVERLAP, OVERLAP, Rotation, RotationState
-from pat_core.web.http import WebRequest, WebResponse, as_json
+from pat_core.rotations import OVERLAP, Rotation, RotationState
+from pat_core.web.http import WebRequest
+
+ACTIONS: Final[Mapping[str, type[Asked]]] = {
+    "rotate": RotationAsked,
+    "extend": ExtensionAsked,
+    "snooze": SnoozeAsked,
+    "revoke": Nothing,
+    "let-expire": Nothing,
+    "remind": Nothing,
+    "stored": Nothing,
+    "restart": Nothing,
+    "keep": Nothing,
+}
+"""What an owner may do to a token, and what is to be said with it."""
+ROTATING: Final = frozenset({"rotate", "stored", "restart", "keep"})
+"""What is answered by how far the rotation is."""
+AUTHORIZATION_ID: Final = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +65,14 @@ class Post:
         """
         acts, rotator = self.acts, self.rotator
         where = (self.hands, self.place, self.authorization_id)
-        fields = self.request.fields
+        match read_asked(self.request, action):
+            case RotationAsked() as asked:
+                return await rotator.rotate(*where, self._wish(asked))
+            case ExtensionAsked() as asked:
+                return await acts.extend(*where, self._lifetime(asked.lifetime_days))
+            case SnoozeAsked() as asked:
+                return await acts.snooze(*where, _among(asked.days, SNOOZES_DAYS))
         match action:
-            case "rotate":
-                return await rotator.rotate(*where, self._wish(fields))
-            case "extend":
-                return await acts.extend(*where, self._lifetime(fields))
-            case "snooze":
-                return await acts.snooze(*where, _among(fields["days"], (1, 3, 7)))
             case "revoke":
                 return await acts.revoke(*where)
             case "let-expire":
@@ -61,49 +88,51 @@ class Post:
             case _:
                 raise TokenNotFound("There is no such action.")
 
-    def _wish(self, fields: Mapping[str, str]) -> Wish:
-        hours = float(fields.get("overlap_hours", OVERLAP / timedelta(hours=1)))
-        overlap = timedelta(hours=hours)
-        if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
-            raise ValueError("overlap_hours")
-        place = fields.get("to", "vault" if self.rotator.vault else "page")
-        if place not in ("vault", "page"):
-            raise ValueError("to")
+    def _wish(self, asked: RotationAsked) -> Wish:
+        hours = asked.overlap_hours
+        overlap = OVERLAP if hours is None else timedelta(hours=hours)
+        to_vault = asked.to == "vault" if asked.to else self.rotator.vault is not None
         key = self.request.headers.get("idempotency-key", "")[:200]
-        return Wish(self._lifetime(fields), overlap, place == "vault", key)
+        return Wish(self._lifetime(asked.lifetime_days), overlap, to_vault, key)
 
-    def _lifetime(self, fields: Mapping[str, str]) -> timedelta:
-        days = fields.get("lifetime_days", str(max(self.lifetimes)))
-        return timedelta(days=_among(days, self.lifetimes))
+    def _lifetime(self, days: int | None) -> timedelta:
+        return timedelta(days=max(self.lifetimes) if days is None else _among(days, self.lifetimes))
 
 
-def _among(text: str, allowed: Sequence[int]) -> int:
-    number = int(text)
+def read_asked(request: WebRequest, action: str) -> Asked:
+    """What a browser's form says, whatever else is in it, or what JSON says exactly.
+
+    Raises ValueError.
+    """
+    kind = ACTIONS.get(action, Nothing)
+    if request.bearer is None:
+        return kind.model_validate_strings(request.fields, strict=False, extra="ignore")
+    return kind.model_validate_json(request.content.strip() or b"{}")
+
+
+def _among(number: int, allowed: Sequence[int]) -> int:
     if number not in allowed:
-        raise ValueError(text)
+        raise ValueError(str(number))
     return number
 
 
-def as_answer(done: object) -> WebResponse:
+def as_answer(done: object) -> RotationAnswer | Done:
     """What came of it as JSON, the new token's secret in it where it is to be shown."""
     if not isinstance(done, Rotated):
-        return as_json(HTTPStatus.OK, {"done": True})
+        return Done(done=True)
     rotation, secret = done.rotation, done.secret
-    body: dict[str, object] = {
-        "state": rotation.state.value,
-        "authorization_id": rotation.new_id or None,
-        "valid_to": rotation.new_valid_to and rotation.new_valid_to.isoformat(),
-        "old_revoked_at": _revoked_at(rotation),
-    }
-    if secret:
-        body["secret"] = secret.get_secret_value()
-    elif rotation.vault_version:
-        body["vault_secret"] = {"name": rotation.vault_name, "version": rotation.vault_version}
-    return as_json(HTTPStatus.OK, body)
+    place = VaultPlace(name=rotation.vault_name, version=rotation.vault_version)
+    return RotationAnswer(
+        state=rotation.state,
+        authorization_id=rotation.new_id or None,
+        valid_to=rotation.new_valid_to,
+        old_revoked_at=_revoked_at(rotation),
+        secret=secret.get_secret_value() if secret else None,
+        vault_secret=place if rotation.vault_version and not secret else None,
+    )
 
 
-def _revoked_at(rotation: Rotation) -> str | None:
-    """Null until the new token is surely handed over: POST .../stored says so."""
+def _revoked_at(rotation: Rotation) -> datetime | None:
+    """None until the new token is surely handed over: POST .../stored says so."""
     over = rotation.state in (RotationState.SUPERSEDED, RotationState.DONE)
-    at = rotation.revoke_at or rotation.ended_at
-    return at.isoformat() if over and at else None
+    return (rotation.revoke_at or rotation.ended_at) if over else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
 
@@ -34,6 +35,15 @@ _KINDS: Final[tuple[tuple[type[PatWardenError], HTTPStatus, str], ...]] = (
     (LedgerError, HTTPStatus.SERVICE_UNAVAILABLE, "The service is not well"),
     (ChannelError, HTTPStatus.BAD_GATEWAY, "A message could not be sent"),
 )
+UNREADABLE: Final = Problem(
+    HTTPStatus.BAD_REQUEST, "The request cannot be read", "A field is missing or wrong."
+)
+_ALL: Final = ((UNREADABLE.status, UNREADABLE.title), *(each[1:] for each in _KINDS))
+TITLES: Final[Mapping[int, list[str]]] = {
+    status: [title for known, title in _ALL if known == status]
+    for status in sorted({status for status, _ in _ALL})
+}
+"""By status, what a caller may be told."""
 
 
 def problem_of(error: PatWardenError) -> Problem:

@@ -93,6 +93,14 @@ class Account:
     rotations: Mapping[str, Rotation] = field(default_factory=dict)
     owner: OwnerRecord | None = None
 
+    def known(self, token: Token) -> Token:
+        """A token as its owner reads it, revoked where the ledger knows that it was.
+
+        The lifecycle API shows a revoked token as any other.
+        """
+        record = self.tokens.get(token.authorization_id)
+        return replace(token, is_valid=token.is_valid and (not record or record.token.is_valid))
+
     def origin(self, authorization_id: str) -> Rotation | None:
         """The rotation that made a token, or None."""
         made = (each for each in self.rotations.values() if each.new_id == authorization_id)

@@ -99,7 +99,7 @@ class Rotator:
         known = account.rotations.get(authorization_id)
         if known and known.is_open:
             return Rotated(known)
-        self._check(old, wish)
+        self._check(account.known(old), wish)
         origin = account.origin(authorization_id)
         place = await self._place(hands, organization, owner, old, origin) if wish.to_vault else ""
         turn = _Turn(self, hands, organization, owner, old)

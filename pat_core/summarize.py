@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Final
 
 from pat_core import __version__
+from pat_core.bodies import Health
 from pat_core.coverage import Coverage
 from pat_core.delivered import DELIVERIES, Delivered, read_delivered
 from pat_core.digest import visible
@@ -97,24 +98,23 @@ class Watch:
             dry_run=self.dry_run,
         )
 
-    async def health(self) -> tuple[bool, dict[str, object]]:
-        """Whether each organization has a complete scan of today or yesterday, and figures.
+    async def health(self) -> Health:
+        """Healthy where each organization has a complete scan of today or yesterday; the figures.
 
-        The ages are in seconds, in the order of PAT_ORGANIZATIONS, null where there never was one;
-        no name and no secret is among them. Raises LedgerError.
+        No name and no secret is among them. Raises LedgerError.
         """
         now = self.clock()
         found = [await self._organization(each) for each in self.organizations]
         ages = [now - each.complete_at if each.complete_at else None for each in found]
         healthy = all(age is not None and age <= OVERDUE for age in ages)
-        return healthy, {
-            "status": "healthy" if healthy else "unhealthy",
-            "version": __version__,
-            "last_complete_scan_seconds": [
+        return Health(
+            status="healthy" if healthy else "unhealthy",
+            version=__version__,
+            last_complete_scan_seconds=[
                 None if age is None else round(age.total_seconds()) for age in ages
             ],
-            "outbox": await self.waiting(),
-        }
+            outbox=await self.waiting(),
+        )
 
     async def waiting(self) -> int:
         """How many owners are still to be told; from 10,000 on they are not counted further."""

@@ -9,7 +9,7 @@ from typing import Final
 from pat_core.errors import PatWardenError
 from pat_core.signals import Event
 from pat_core.views import Problem
-from pat_core.web.http import WebRequest, WebResponse, as_json
+from pat_core.web.http import WebRequest, WebResponse, as_problem
 from pat_core.web.pages import Pages
 
 _LOG: Final = logging.getLogger("pat_warden")
@@ -34,6 +34,4 @@ def unexpected(fault: Exception, function: str, request: WebRequest) -> WebRespo
     _LOG.error(Event.REQUEST_FAILED, exc_info=seen, extra={"function": function})
     if "text/html" in request.headers.get("accept", ""):
         return WebResponse(_PROBLEM.status, Pages().problem(_PROBLEM, who=""))
-    body = {"type": "about:blank", "title": _PROBLEM.title, "status": int(_PROBLEM.status)}
-    detail = {"detail": f"{_PROBLEM.detail} {_PROBLEM.remedy}"}
-    return as_json(_PROBLEM.status, body | detail, "application/problem+json")
+    return as_problem(_PROBLEM)

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from urllib.parse import quote
 
+from pat_core.bodies import SNOOZES_DAYS
 from pat_core.digest import shown_name
 from pat_core.model import Standing, Token
 from pat_core.rotations import Rotation, RotationState
@@ -117,7 +118,7 @@ class Choices:
     can_snooze: bool
     has_vault: bool
     overlaps_hours: Sequence[int] = (0, 1, 24, 168)
-    snoozes_days: Sequence[int] = (1, 3, 7)
+    snoozes_days: Sequence[int] = SNOOZES_DAYS
     vault_url: str = ""
 
     def longer_days(self, view: TokenView, now: datetime) -> list[int]:

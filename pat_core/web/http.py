@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from http import HTTPStatus
 from importlib.resources import files
-from typing import Any, Final
+from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import SecretStr
+
+from pat_core.bodies import Body, ProblemDetails
+from pat_core.views import Problem
 
 _POLICY: Final = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; "
@@ -36,6 +39,10 @@ _KINDS: Final = {
     "icon.svg": "image/svg+xml",
 }
 _MOST_BYTES: Final = 20_000
+JSON: Final = "application/json"
+LINES: Final = "application/jsonl"
+PROBLEM: Final = "application/problem+json"
+"""How problem details are sent (RFC 9457)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +67,21 @@ class WebRequest:
         return SecretStr(token.strip()) if kind.lower() == "bearer" and token.strip() else None
 
     @property
-    def fields(self) -> dict[str, str]:
-        """What the form or the JSON object of the body says. Raises ValueError."""
+    def is_of_browser(self) -> bool:
+        """True where a cookie, or what browsers say of where they come from, goes with it."""
+        return any(self.headers.get(each) for each in ("cookie", "sec-fetch-site", "origin"))
+
+    @property
+    def content(self) -> bytes:
+        """The body. Raises ValueError where it is larger than anything we ask for."""
         if len(self.body) > _MOST_BYTES:
             raise ValueError("the body is too large")
-        if self.bearer is None:
-            return dict(parse_qsl(self.body.decode()))
-        try:
-            given = json.loads(self.body) if self.body.strip() else {}
-        except RecursionError:
-            raise ValueError("the body is too deep") from None
-        if not isinstance(given, dict):
-            raise ValueError("the body is no JSON object")  # noqa: TRY004 - one kind of fault for the caller
-        found = {str(name): str(value) for name, value in given.items()}
-        "".join((*found, *found.values())).encode()  # half a character raises a ValueError
-        return found
+        return self.body
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """What the form in the body says. Raises ValueError."""
+        return dict(parse_qsl(self.content.decode()))
 
     def is_same_origin(self, public_url: str) -> bool:
         """True where the browser says that a page of ours sent this, or by Origin where it is mute.
@@ -115,9 +122,21 @@ def to(place: str, cookie: str = "") -> WebResponse:
     return WebResponse(HTTPStatus.SEE_OTHER, headers=headers)
 
 
-def as_json(status: int, body: Mapping[str, Any], kind: str = "application/json") -> WebResponse:
-    """A JSON object; problems are `application/problem+json` (RFC 9457)."""
-    return WebResponse(status, json.dumps(body), kind=kind)
+def as_json(status: int, body: Body, kind: str = JSON) -> WebResponse:
+    """A JSON object."""
+    return WebResponse(status, json.dumps(body.model_dump()), kind=kind)
+
+
+def as_problem(problem: Problem) -> WebResponse:
+    """What went wrong, for programs (RFC 9457)."""
+    body = ProblemDetails(
+        type="about:blank",
+        title=problem.title,
+        status=problem.status,
+        detail=f"{problem.detail} {problem.remedy}".strip(),
+    )
+    needed = {"WWW-Authenticate": "Bearer"} if problem.status == HTTPStatus.UNAUTHORIZED else {}
+    return replace(as_json(problem.status, body, PROBLEM), headers=needed)
 
 
 def static(name: str) -> WebResponse:

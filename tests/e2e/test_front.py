@@ -553,6 +553,60 @@ class TestCallers:
         assert (problem.status_code, problem.json()["title"]) == (401, "You are not signed in")
         assert "nonsense" not in problem.text
 
+    @pytest.mark.parametrize("headers", [{}, {"authorization": "Basic x"}])
+    async def test_who_brings_none_is_told_so_as_a_program(
+        self, house: House, headers: dict[str, str]
+    ) -> None:
+        path = house.path(house.living(house.someone())[0])
+        async with house.browser(**headers) as caller:
+            problem = await caller.post(f"{path}/revoke")
+        assert problem.status_code == problem.json()["status"] == 401
+        assert problem.headers["content-type"].startswith("application/problem+json")
+        assert problem.headers["www-authenticate"] == "Bearer"
+
+    @pytest.mark.parametrize(
+        ("action", "body"),
+        [
+            ("rotate", {"lifetime_day": 90}),
+            ("rotate", {"lifetime_days": "90"}),
+            ("rotate", {"lifetime_days": 91}),
+            ("rotate", {"overlap_hours": True}),
+            ("rotate", {"overlap_hours": 169}),
+            ("snooze", {"days": 2}),
+            ("revoke", {"dry_run": True}),
+            ("revoke", []),
+        ],
+    )
+    async def test_json_that_says_something_else_does_nothing(
+        self, house: House, action: str, body: object
+    ) -> None:
+        person = house.someone()
+        path = house.path(house.living(person)[0])
+        before = house.estate.changes.tokens(person)
+        async with self.caller(house) as caller:
+            problem = await caller.post(f"{path}/{action}", json=body)
+        assert (problem.status_code, problem.json()["title"]) == (400, "The request cannot be read")
+        assert house.estate.changes.tokens(person) == before
+
+    async def test_a_snooze_without_days_is_refused(self, house: House) -> None:
+        path = house.path(house.living(house.someone())[0])
+        async with self.caller(house) as caller:
+            problem = await caller.post(f"{path}/snooze")
+        assert problem.status_code == problem.json()["status"] == 400
+
+    async def test_nothing_more_is_done_to_a_token_that_was_revoked(self, house: House) -> None:
+        person = house.someone()
+        path = house.path(house.living(person)[0])
+        async with self.caller(house) as caller:
+            assert (await caller.post(f"{path}/revoke")).status_code == 200
+            before = house.estate.changes.tokens(person)
+            for action in ("rotate", "extend", "snooze", "let-expire", "remind", "revoke"):
+                body = {"days": 1} if action == "snooze" else {}
+                problem = await caller.post(f"{path}/{action}", json=body)
+                assert (problem.status_code, action) == (409, action)
+                assert "was revoked" in problem.json()["detail"]
+        assert house.estate.changes.tokens(person) == before
+
     def caller(self, house: House) -> httpx.AsyncClient:
         bearer = house.estate.entra.token_for(house.someone())
         return house.browser(authorization=f"Bearer {bearer}")

@@ -19,7 +19,16 @@ from pat_core.settings import load_settings
 
 ROOT = Path(__file__).parents[2]
 LONGEST_HANDLER = 15
-HEAVY = ("aiohttp", "httpx", "azure.identity", "azure.data", "azure.storage", "jinja2", "sqlite3")
+HEAVY = (
+    "aiohttp",
+    "httpx",
+    "azure.identity",
+    "azure.data",
+    "azure.storage",
+    "jinja2",
+    "pat_core.openapi",
+    "sqlite3",
+)
 
 
 def read(name: str) -> Any:  # noqa: ANN401 - whatever the file holds
@@ -30,7 +39,7 @@ class TestHandlers:
     def test_they_hold_no_logic(self) -> None:
         tree = ast.parse((ROOT / "function_app.py").read_text(encoding="utf-8"))
         handlers = [node for node in tree.body if isinstance(node, ast.AsyncFunctionDef)]
-        assert len(handlers) == 21
+        assert len(handlers) == 22
         for handler in handlers:
             assert (handler.end_lineno or 0) - handler.lineno < LONGEST_HANDLER, handler.name
 

@@ -12,6 +12,7 @@ PURE = {
     "address",
     "allowance",
     "audit",
+    "bodies",
     "coverage",
     "decision",
     "delivered",
@@ -74,7 +75,16 @@ FLOWS = {
     "trail",
 }
 ADAPTERS = {"azure_devops", "channels", "ledger", "queues", "telemetry", "vault", "web"}
-FRONT = {"admin_front", "downloads", "front", "posts", "refusals", "unexpected"}
+FRONT = {
+    "admin_front",
+    "downloads",
+    "front",
+    "openapi",
+    "operations",
+    "posts",
+    "refusals",
+    "unexpected",
+}
 BOOTSTRAP = {"bootstrap", "settings"}
 TOP = {
     "__main__",

@@ -25,6 +25,7 @@ from pat_core.azure_devops.enrolment import Enrolment
 from pat_core.azure_devops.pace import Pace
 from pat_core.azure_devops.replies import read_my_tokens, read_tokens, read_users
 from pat_core.azure_devops.wire import Reply
+from pat_core.bodies import Nothing
 from pat_core.bootstrap import http_transport
 from pat_core.desk import Desk
 from pat_core.errors import BadMessage, BrokenReply, PatWardenError, Unavailable
@@ -40,6 +41,7 @@ from pat_core.model import (
     UserPage,
 )
 from pat_core.outbox import sent_row
+from pat_core.posts import ACTIONS, read_asked
 from pat_core.reports import ARRIVED, LOST, Reports
 from pat_core.rows import OUTBOX, Change, Verb
 from pat_core.web.http import WebRequest
@@ -715,30 +717,49 @@ def posted(body: bytes, authorization: str = "") -> WebRequest:
     return WebRequest("POST", "/tokens", {"authorization": authorization}, body=body)
 
 
+BODIES = st.one_of(
+    st.binary(max_size=60),
+    st.text(alphabet="&=%;+aF0\x00\ud7ff", max_size=60).map(str.encode),
+    ODD_JSON.map(as_json),
+    damaged(as_json({"lifetime_days": 30, "to": "page"})),
+)
+LARGE = [b"a=1&" * 10_000, b'{"a": 1}' + b" " * 30_000]
+
+
 class TestForms:
     @hostile
-    @given(
-        st.one_of(
-            st.binary(max_size=60),
-            st.text(alphabet="&=%;+aF0\x00\ud7ff", max_size=60).map(str.encode),
-            ODD_JSON.map(as_json),
-            damaged(as_json({"lifetime_days": 30, "to": "page"})),
-        ),
-        st.sampled_from(["", "Bearer invented", "bearer  ", "Basic x"]),
-    )
-    def test_a_body_is_fields_of_text_or_a_value_error(
-        self, body: bytes, authorization: str
-    ) -> None:
+    @given(BODIES)
+    def test_a_body_is_fields_of_text_or_a_value_error(self, body: bytes) -> None:
         try:
-            fields = posted(body, authorization).fields
+            fields = posted(body).fields
         except ValueError:
             return
         assert all_text([*fields, *fields.values()])
 
+    @hostile
+    @given(
+        BODIES,
+        st.sampled_from(["", "Bearer invented", "bearer  ", "Basic x"]),
+        st.sampled_from(["", *ACTIONS]),
+    )
+    def test_a_body_is_what_is_asked_for_or_a_value_error(
+        self, body: bytes, authorization: str, action: str
+    ) -> None:
+        try:
+            asked = read_asked(posted(body, authorization), action)
+        except ValueError:
+            return
+        assert isinstance(asked, ACTIONS.get(action, Nothing))
+
+    @pytest.mark.parametrize("body", LARGE)
+    def test_a_body_too_large_for_a_form_is_a_value_error(self, body: bytes) -> None:
+        with pytest.raises(ValueError, match="too large"):
+            _ = posted(body).fields
+
     @pytest.mark.parametrize("authorization", ["", "Bearer invented"])
-    @pytest.mark.parametrize("body", [b"a=1&" * 10_000, b'{"a": 1}' + b" " * 30_000])
-    def test_a_body_too_large_for_a_form_is_a_value_error(
+    @pytest.mark.parametrize("body", LARGE)
+    def test_a_body_too_large_to_be_read_is_a_value_error(
         self, body: bytes, authorization: str
     ) -> None:
         with pytest.raises(ValueError, match="too large"):
-            _ = posted(body, authorization).fields
+            read_asked(posted(body, authorization), "rotate")

@@ -96,7 +96,7 @@ def test_it_holds_the_service_and_nothing_of_a_desk() -> None:
 def test_it_imports_with_requirements_alone(package: Path, python: Path) -> None:
     names = run(python, "-W", "error", "-c", INDEX, cwd=package).split()
     assert "scan_users" in names
-    assert len(names) == 21
+    assert len(names) == 22
 
 
 def test_microsofts_worker_indexes_it(package: Path, python: Path, tmp_path: Path) -> None:
@@ -108,4 +108,4 @@ def test_microsofts_worker_indexes_it(package: Path, python: Path, tmp_path: Pat
     settings = tmp_path / "settings.json"
     settings.write_text(json.dumps({"Values": SETTINGS}))
     listed = run(python, TOOL, "--app", package, "--settings", settings, "--list")
-    assert len(re.findall(r"^\w+ \w+Trigger$", listed, re.MULTILINE)) == 21
+    assert len(re.findall(r"^\w+ \w+Trigger$", listed, re.MULTILINE)) == 22

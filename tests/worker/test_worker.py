@@ -67,9 +67,12 @@ class TestIndex:
             "scan_now": "httpTrigger",
             "run_progress": "httpTrigger",
             "health": "httpTrigger",
+            "openapi": "httpTrigger",
         }
 
-    def test_open_are_health_and_the_pages_which_look_for_a_session(self, worker: Worker) -> None:
+    def test_open_are_health_openapi_and_the_pages_which_look_for_a_session(
+        self, worker: Worker
+    ) -> None:
         levels = {
             name: each.trigger["authLevel"].lower()
             for name, each in worker.host.functions.items()
