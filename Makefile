@@ -18,7 +18,7 @@ serve: .venv/cli
 	$(RUN) -m pat_core serve $(ARGS)
 
 test: .venv/dev
-	$(RUN) -m pytest --numprocesses $(WORKERS) --dist loadscope $(ARGS)
+	$(RUN) -m pytest --numprocesses $(WORKERS) --dist loadscope --no-loadscope-reorder $(ARGS)
 
 check: .venv/dev
 	$(RUN) -m ruff check $(SOURCES)
