@@ -16,6 +16,8 @@ from pat_core.ledger_version import FOR_FILE, LEDGER_VERSION, read_version
 from pat_core.rows import LEDGER, Change, Row, Value, Verb, check_transaction
 
 _PAGE: Final = 500
+# 40 MB: a scan writes all over the index, and pages that are written together are written once.
+_PAGES_OF_WAL: Final = 10_000
 _TIME: Final = "@"
 _BEYOND: Final = chr(0x10FFFF)
 """Comes after every key."""
@@ -24,7 +26,7 @@ CREATE TABLE IF NOT EXISTS rows (
     name TEXT NOT NULL, part TEXT NOT NULL, key TEXT NOT NULL,
     content TEXT NOT NULL, version TEXT NOT NULL,
     PRIMARY KEY (name, part, key)
-) WITHOUT ROWID;
+);
 """
 _READ: Final = """
 SELECT key, content, version FROM rows
@@ -69,6 +71,7 @@ class SqliteStore:
             )
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
+        self._db.execute(f"PRAGMA wal_autocheckpoint = {_PAGES_OF_WAL}")
         self._db.executescript(_SCHEMA)
 
     async def rows(
@@ -94,7 +97,9 @@ class SqliteStore:
     async def write(self, table: str, changes: Sequence[Change]) -> list[str]:
         """Make up to 100 changes to one partition, all of them or none; gives the new versions."""
         check_transaction(changes)
-        columns = [_columns(table, change.row) for change in changes]
+        # The rows of one token in the inventory hold the same values.
+        texts = {id(change.row.values): "" for change in changes}
+        columns = [_columns(table, change.row, texts) for change in changes]
         with _explained(self.path), self._transaction():
             for change, values in zip(changes, columns, strict=True):
                 if not self._db.execute(_WRITE[change.verb], values).rowcount:
@@ -129,12 +134,13 @@ class SqliteStore:
         self._db.close()
 
 
-def _columns(table: str, row: Row) -> dict[str, str]:
+def _columns(table: str, row: Row, texts: dict[int, str]) -> dict[str, str]:
+    content = texts[id(row.values)] = texts[id(row.values)] or _encode(row.values)
     return {
         "name": table,
         "part": row.partition,
         "key": row.key,
-        "content": _encode(row.values),
+        "content": content,
         "version": row.version,
         # Drawn, not counted: a row that was deleted and made anew must not look unchanged.
         "new": token_hex(8),
