@@ -11,7 +11,6 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from pydantic import SecretStr
@@ -25,8 +24,8 @@ from pat_core.model import Organization
 from pat_core.settings import Settings
 from pat_core.web.administrators import Administrators
 from pat_core.web.http import WebRequest
-from tests.bench import contenders
-from tests.bench.measure import organization
+from tests.bench.measure import peak
+from tests.bench.scanning import Fleet, filled
 from tests.bench.server import ORGANIZATION
 
 COMMAND: Final = [sys.executable, "-m", "tests.bench", "--one-fleet"]
@@ -34,24 +33,23 @@ AGAIN: Final = 9
 NAME: Final = ORGANIZATION
 
 
-def fleet(sizes: Sequence[int]) -> Iterator[str]:
-    """Each way in a process of its own, at each number of users who have three tokens each."""
+def fleet(sizes: Sequence[Fleet]) -> Iterator[str]:
+    """Each way in a process of its own, over what whole scans of each size left."""
     yield "| tokens | what | seconds | tokens/s | peak memory | to the start |"
     yield "|--:|---|--:|--:|--:|--:|"
-    for users in sizes:
-        with TemporaryDirectory() as folder, organization(users, each=3) as address:
-            contenders.scan_into(Path(folder), address, 16)
-            first, listed = 0.0, one("count", folder)["tokens"]
-            for way, (words, _) in WAYS.items():
-                found = one(way, folder)
-                first = first or found["mib"]
-                rate = f"{found['tokens'] / found['seconds']:,.0f}" if found["tokens"] else ""
-                seconds = f"{found['seconds']:.3f}" if found["seconds"] else ""
-                yield (
-                    f"| {listed:,} | {words} | {seconds} | {rate} "
-                    f"| {found['mib']:.1f} MiB | {found['mib'] - first:+.1f} MiB |"
-                )
-                print(f"fleet: {listed:,} tokens: {words}: {seconds} s", flush=True)
+    for size in sizes:
+        folder = filled(size).folder
+        first, listed = 0.0, one("count", folder)["tokens"]
+        for way, (words, _) in WAYS.items():
+            found = one(way, folder)
+            first = first or found["mib"]
+            rate = f"{found['tokens'] / found['seconds']:,.0f}" if found["tokens"] else ""
+            seconds = f"{found['seconds']:.3f}" if found["seconds"] else ""
+            yield (
+                f"| {listed:,} | {words} | {seconds} | {rate} "
+                f"| {found['mib']:.1f} MiB | {found['mib'] - first:+.1f} MiB |"
+            )
+            print(f"fleet: {listed:,} tokens: {words}: {seconds} s", flush=True)
 
 
 def one(way: str, folder: str) -> Any:  # noqa: ANN401 - as it was printed
@@ -63,7 +61,7 @@ def one(way: str, folder: str) -> Any:  # noqa: ANN401 - as it was printed
 def one_way(folder: str, way: str) -> None:
     """Go one way over a filled ledger and print what it took; for a process of its own."""
     seconds, tokens = asyncio.run(_one(Path(folder), way))
-    print(json.dumps({"seconds": seconds, "tokens": tokens, "mib": _peak()}))
+    print(json.dumps({"seconds": seconds, "tokens": tokens, "mib": peak()}))
 
 
 async def _one(folder: Path, way: str) -> tuple[float, int]:
@@ -170,13 +168,6 @@ WAYS: Final[dict[str, tuple[str, Callable[[Asked], Awaitable[Took]]]]] = {
     "jsonl": ("JSON lines, as `report --json` writes it", lambda it: it.written(json_lines)),
     "web": ("CSV from `/report/export.csv`, packed", Asked.exported),
 }
-
-
-def _peak() -> float:
-    """MiB; getrusage would count what the process that started this one held."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 1024
 
 
 def _lines(packed: bytes) -> int:

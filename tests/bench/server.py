@@ -42,9 +42,10 @@ LOCATIONS = json.dumps(
 class Answers:
     """The reply to each path, kept once it was made while there is room."""
 
-    def __init__(self, world: World, most_kept: int, each: int) -> None:
+    def __init__(self, world: World, most_kept: int, each: int, every: int) -> None:
         self._world = world
         self._each = each
+        self._every = every
         self._most_kept = most_kept
         self._kept: dict[str, bytes] = {}
         self._calls = 0
@@ -82,6 +83,8 @@ class Answers:
         return _http(json.dumps({"value": value, "continuationToken": None}).encode())
 
     def _owned(self, person: Person) -> Sequence[Token]:
+        if person.number % self._every:
+            return ()
         if self._each < 0:
             return self._world.tokens(person)
         draw = self._world._draw(2, person.number)
@@ -128,10 +131,11 @@ async def main() -> None:
     parser.add_argument("--users", type=int, required=True)
     parser.add_argument("--latency", type=float, default=0.0)
     parser.add_argument("--each", type=int, default=-1)
+    parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--keep", type=int, default=20_000)
     asked = parser.parse_args()
     world = World(datetime.now(UTC), asked.users)
-    answers = Answers(world, asked.keep, asked.each)
+    answers = Answers(world, asked.keep, asked.each, asked.every)
     for person in people(world, 0, asked.keep):
         answers.to("GET", f"/{person.descriptor}")
     server = await asyncio.get_running_loop().create_server(
