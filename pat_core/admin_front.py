@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from pat_core.dossiers import Administrator, Dossiers
 from pat_core.downloads import Downloads
-from pat_core.errors import ActionRefused, PatWardenError, TokenNotFound
+from pat_core.errors import ActionRefused, NotSignedIn, PatWardenError, TokenNotFound
 from pat_core.fleet import weeks_of_a_year
 from pat_core.fleet_report import FleetReport
 from pat_core.forecasting import Forecasting
@@ -87,6 +87,8 @@ class AdminFront:
             match part:
                 case "chart":
                     return await self._chart(request)
+                case "export.csv" | "export.jsonl" | "trail.jsonl" if request.is_from_elsewhere:
+                    return self._problem(refused(Why.ORIGIN), who.name)
                 case "export.csv" | "export.jsonl":
                     return await self.downloads.of_fleet(
                         read_query(request.query), part.rpartition(".")[2], who
@@ -147,22 +149,29 @@ class AdminFront:
         part: str = "",
     ) -> WebResponse:
         """What an administrator is answered; `part` is what of the fleet that shows."""
-        session = await self.sessions.read(request.cookies)
-        name = str(session.get("name", ""))
-        if "bearer" not in session:
-            return to(f"/sign-in?{urlencode({'next': _landing(request)})}")
-        if not (self.administrators and session.get("id_token")):
-            return self._problem(refused(Why.ROLE), name)
+        name = ""
         try:
-            claims = await self.administrators.claims(str(session["id_token"]))
+            session = await self.sessions.read(request.cookies)
+            name = str(session.get("name", ""))
+            if "bearer" not in session:
+                return _to_sign_in(request)
+            claims = await self._claims(session)
             if claims is None:
                 return self._problem(refused(Why.ROLE), name)
             shown = await answer(Administrator(f"entra:{claims['oid']}", name_in(claims)))
+        except NotSignedIn:
+            _LOG.warning(Event.ACCESS_REFUSED, extra={"why": "signature"})
+            return _to_sign_in(request)
         except PatWardenError as fault:
             return self._problem(problem_of(fault), name)
         if part:
             _LOG.info(Event.FLEET_READ, extra={"part": part})
         return shown
+
+    async def _claims(self, session: Mapping[str, Any]) -> dict[str, Any] | None:
+        if self.administrators is None or not session.get("id_token"):
+            return None
+        return await self.administrators.claims(str(session["id_token"]))
 
     async def _chart(self, request: WebRequest) -> WebResponse:
         # Whoever signs in to their own tokens need not wait for what draws.
@@ -199,6 +208,10 @@ class AdminFront:
     @property
     def _now(self) -> datetime:
         return self.fleet.clock()
+
+
+def _to_sign_in(request: WebRequest) -> WebResponse:
+    return to(f"/sign-in?{urlencode({'next': _landing(request)})}")
 
 
 def _landing(request: WebRequest) -> str:

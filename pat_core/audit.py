@@ -59,7 +59,7 @@ def audit_partition(organization: str, at: datetime) -> str:
 
 def months(since: datetime, until: datetime) -> Iterator[datetime]:
     """A moment in each month from one to another, both included, the oldest first."""
-    month = since.replace(day=1)
+    month = since.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     while month <= until:
         yield month
         month = (month + timedelta(days=32)).replace(day=1)

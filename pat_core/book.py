@@ -100,7 +100,8 @@ def _changes(
 ) -> list[Change]:
     known = account.tokens.get(entry.token.authorization_id) or TokenRecord(entry.token)
     standing = entry.standing(known.standing)
-    record = replace(known, token=entry.token, standing=standing)
+    # Whatever was revoked meanwhile stays so.
+    record = replace(known, token=account.known(entry.token), standing=standing)
     rows = [token_row(owner.partition, record)]
     if told:
         rows.append(notice_row(owner.partition, told))

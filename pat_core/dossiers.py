@@ -30,7 +30,7 @@ signed in could end every token there is.
 WITHIN: Final = timedelta(hours=1)
 _ACTION: Final = "revoke as administrator"
 _TOO_MANY: Final = ActionRefused(
-    f"You revoked {MOST_REVOKED} tokens of this organization in the last hour.",
+    f"You ordered the end of {MOST_REVOKED} tokens of this organization in the last hour.",
     remedy="Wait, or ask another administrator. Many at once are revoked in Azure DevOps itself.",
 )
 _UNKNOWN: Final = TokenNotFound("There is no such token in the inventory.")

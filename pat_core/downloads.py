@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 from pat_core.audit import Result, audit_json
 from pat_core.digest import visible
 from pat_core.dossiers import Administrator
+from pat_core.errors import ActionRefused
 from pat_core.export import csv_lines, file_name, json_lines
 from pat_core.fleet import Query
 from pat_core.fleet_report import FleetReport
@@ -23,12 +24,16 @@ from pat_core.web.http import LINES, WebResponse
 from pat_core.web.queries import query_words
 
 _MEDIA: Final = {"csv": "text/csv; charset=utf-8", "jsonl": LINES}
+_BUSY: Final = ActionRefused("Another export is being made.", remedy="Try again in a minute.")
 _ENOUGH: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
 class Downloads:
-    """Makes files, one at a time: each is held in memory until it is whole."""
+    """Makes files, one at a time: each is held in memory until it is whole.
+
+    Whoever asks meanwhile is refused by ActionRefused.
+    """
 
     fleet: FleetReport
     trail: Trail
@@ -60,6 +65,9 @@ class Downloads:
     async def _made(
         self, lines: AsyncIterator[str], name: str, actor: Owner, detail: str
     ) -> WebResponse:
+        # Whoever waited would hold up the process, and come again while they wait.
+        if self._turn.locked():
+            raise _BUSY
         async with self._turn:
             asked = await self.trail.asked(actor, "export", "", visible(detail))
             result = Result.FAILED

@@ -197,6 +197,10 @@ class LedgerRefused(LedgerUnavailable):
     """This identity may not use the ledger; once it is given the role, trying again helps."""
 
 
+class EntraUnavailable(PatWardenError):
+    """The keys of Microsoft Entra could not be fetched; later it may work."""
+
+
 class VaultError(PatWardenError):
     """A secret could not be kept or looked up; what was there is unchanged."""
 

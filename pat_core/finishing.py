@@ -190,7 +190,7 @@ class _Visit:
         alive = {
             token.authorization_id
             for token in reading.tokens
-            if token.is_valid and token.valid_to > self._now
+            if self.account.known(token).is_valid and token.valid_to > self._now
         }
         if self.rotation.new_id not in alive:
             if reading.faults:

@@ -96,20 +96,23 @@ class Front:
 
         The session before is over: its cookie is about to be lost, and a copy must not outlive it.
         """
+        return await self._or_problem(self._begin_sign_in(request))
+
+    async def _begin_sign_in(self, request: WebRequest) -> WebResponse:
         if self.sign_in is None:
             missing = "Signing in is not set up."
             remedy = "Those who run this service set PAT_CLIENT_ID, PAT_TENANT_ID, PAT_PUBLIC_URL."
             return self._problem(Problem(503, missing, "Nobody can sign in here yet.", remedy))
-        try:
-            address, flow = await self.sign_in.begin()
-        except NotSignedIn as fault:
-            return self._problem(problem_of(fault))
+        address, flow = await self.sign_in.begin()
         kept = {"flow": flow, "next": own_path(request.query.get("next", ""))}
         await self.sessions.close(request.cookies)
         return to(address, await self.sessions.open(kept))
 
     async def end_sign_in(self, request: WebRequest) -> WebResponse:
         """Back from Entra: a new session takes the place of the flow, which works only once."""
+        return await self._or_problem(self._end_sign_in(request))
+
+    async def _end_sign_in(self, request: WebRequest) -> WebResponse:
         kept = await self.sessions.read(request.cookies)
         ended = await self.sessions.close(request.cookies)
         if self.sign_in is None or "flow" not in kept:
@@ -131,8 +134,17 @@ class Front:
         """The session is over and its row is gone."""
         if not request.is_same_origin(self.public_url):
             return self._problem(refused(Why.ORIGIN))
+        return await self._or_problem(self._sign_out(request))
+
+    async def _sign_out(self, request: WebRequest) -> WebResponse:
         ended = await self.sessions.close(request.cookies)
         return WebResponse(HTTPStatus.OK, self.pages.signed_out(), {"Set-Cookie": ended})
+
+    async def _or_problem(self, answer: Awaitable[WebResponse]) -> WebResponse:
+        try:
+            return await answer
+        except PatWardenError as fault:
+            return self._problem(problem_of(fault))
 
     async def my_tokens(self, request: WebRequest) -> WebResponse:
         """All tokens of whoever is signed in."""
@@ -157,6 +169,7 @@ class Front:
     ) -> WebResponse:
         """One token and its choices."""
         told = _TOLD.get(request.query.get("told", ""), "")
+        authorization_id = authorization_id.lower()
 
         async def answer(caller: Caller) -> WebResponse:
             place = self._place(organization, authorization_id)
@@ -171,6 +184,8 @@ class Front:
         if request.bearer is None and not request.is_same_origin(self.public_url):
             foreign = refused(Why.ORIGIN)
             return self._problem(foreign) if request.is_of_browser else as_problem(_NO_BEARER)
+        # Azure DevOps writes them small, and the ledger has them as it writes them.
+        authorization_id = authorization_id.lower()
 
         async def answer(caller: Caller) -> WebResponse:
             place = self._place(organization, authorization_id)
@@ -216,15 +231,13 @@ class Front:
     async def _as_caller(
         self, request: WebRequest, answer: Callable[[Caller], Awaitable[WebResponse]]
     ) -> WebResponse:
-        bearer, name, is_admin = request.bearer, "", False
-        if bearer is None:
-            session = await self.sessions.read(request.cookies)
-            bearer, name = SecretStr(session.get("bearer", "")), str(session.get("name", ""))
-            is_admin = bool(session.get("id_token"))
-        if not bearer.get_secret_value():
-            return self._to_sign_in(request)
+        name = ""
         try:
-            return await answer(Caller(self.hands(bearer), name, is_admin))
+            caller = await self._caller(request)
+            if caller is None:
+                return self._to_sign_in(request)
+            name = caller.name
+            return await answer(caller)
         except NotSignedIn as fault:
             if request.bearer is None:
                 return self._to_sign_in(request)
@@ -234,6 +247,15 @@ class Front:
             return self._refuse(request, problem_of(_UNKNOWN), name)
         except PatWardenError as fault:
             return self._refuse(request, problem_of(fault), name)
+
+    async def _caller(self, request: WebRequest) -> Caller | None:
+        if request.bearer:
+            return Caller(self.hands(request.bearer), "", is_admin=False)
+        session = await self.sessions.read(request.cookies)
+        if not session.get("bearer"):
+            return None
+        bearer, is_admin = SecretStr(session["bearer"]), bool(session.get("id_token"))
+        return Caller(self.hands(bearer), str(session.get("name", "")), is_admin)
 
     async def _token_page(
         self, caller: Caller, place: Organization, authorization_id: str, *, told: str

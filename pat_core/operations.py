@@ -192,6 +192,8 @@ def _export(name: str, summary: str, kind: type, query: tuple[Parameter, ...] = 
             HTTPStatus.OK: Reply("JSON lines, packed by gzip", (kind,), LINES, headers),
             HTTPStatus.SEE_OTHER: Reply("Nobody is signed in", media="", headers=("Location",)),
             HTTPStatus.FORBIDDEN: page,
+            HTTPStatus.CONFLICT: page,
+            HTTPStatus.BAD_GATEWAY: page,
             HTTPStatus.SERVICE_UNAVAILABLE: page,
         },
         (Guard.SESSION,),

@@ -84,6 +84,10 @@ class NoticeRecord:
         return f"{key}|{short_hash(self.recipient)}" if self.is_copy else key
 
 
+_ENDS: Final = (Deed.REVOKED, Deed.TAKEN)
+_SHOWN_WITHIN: Final = timedelta(hours=2)
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """All that the ledger knows of one owner."""
@@ -100,6 +104,19 @@ class Account:
         """
         record = self.tokens.get(token.authorization_id)
         return replace(token, is_valid=token.is_valid and (not record or record.token.is_valid))
+
+    def shown(self, token: Token, now: datetime) -> Token:
+        """A token as Azure DevOps shows it to administrators, revoked where that was just ordered.
+
+        It may take an hour to be shown. After two, what Azure DevOps shows is the truth again.
+        """
+        ordered = any(
+            notice.authorization_id == token.authorization_id
+            and notice.deed in _ENDS
+            and now - notice.noted_at < _SHOWN_WITHIN
+            for notice in self.notices.values()
+        )
+        return replace(token, is_valid=token.is_valid and not ordered)
 
     def origin(self, authorization_id: str) -> Rotation | None:
         """The rotation that made a token, or None."""

@@ -36,6 +36,7 @@ from pat_core.model import (
     VaultSecret,
 )
 from pat_core.ports import OwnTokens, TokenTrial, Vault
+from pat_core.records import Account
 from pat_core.rotations import (
     LONGEST_OVERLAP,
     OVERLAP,
@@ -100,8 +101,7 @@ class Rotator:
         if known and known.is_open:
             return Rotated(known)
         self._check(account.known(old), wish)
-        origin = account.origin(authorization_id)
-        place = await self._place(hands, organization, owner, old, origin) if wish.to_vault else ""
+        place = await self._place(hands, organization, owner, old, account) if wish.to_vault else ""
         turn = _Turn(self, hands, organization, owner, old)
         rotation = await turn.begin(wish, place, known)
         if rotation is None:
@@ -177,9 +177,10 @@ class Rotator:
         organization: Organization,
         owner: Owner,
         old: Token,
-        origin: Rotation | None,
+        account: Account,
     ) -> str:
         """The name of the vault's secret: the same for a token, what it replaced, and so on."""
+        origin = account.origin(old.authorization_id)
         line = f"{owner.subject_descriptor}|{old.display_name}|{old.scope}"
         name = secret_name(organization.name, old.display_name, line)
         name = origin.vault_name if origin and origin.vault_name else name
@@ -190,15 +191,15 @@ class Rotator:
                 remedy="Rename the token, or have the new one shown; or delete that secret.",
             )
         if kept and kept.authorization_id not in ("", old.authorization_id):
-            await self._refuse_living(hands, organization, kept)
+            await self._refuse_living(hands, organization, kept, account)
         return name
 
     async def _refuse_living(
-        self, hands: Hands, organization: Organization, kept: VaultSecret
+        self, hands: Hands, organization: Organization, kept: VaultSecret, account: Account
     ) -> None:
         """Raise where a secret belongs to another living token, which would lose its place."""
         try:
-            other = await hands.my_token(organization, kept.authorization_id)
+            other = account.known(await hands.my_token(organization, kept.authorization_id))
         except TokenNotFound:
             return
         if other.is_valid and effective_expiry(other) > self.book.clock():

@@ -126,7 +126,10 @@ class Scanner:
     ) -> tuple[Decision, Account]:
         for last in (False,) * (_TRIES - 1) + (True,):
             account = await self.inventory.account(owner.partition)
-            decision = await self._decide(organization, owner, reading, account)
+            now = self.clock()
+            tokens = tuple(account.shown(token, now) for token in reading.tokens)
+            shown = replace(reading, tokens=tokens)
+            decision = await self._decide(organization, owner, shown, account)
             try:
                 await self._apply(owner, decision)
             except Conflict:

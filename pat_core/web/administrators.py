@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from pat_core.errors import NotSignedIn, Unavailable
+from pat_core.errors import EntraUnavailable, NotSignedIn
 from pat_core.ports import Clock
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ ENTRA: Final = "https://login.microsoftonline.com"
 _ALGORITHM: Final = "RS256"
 _KEYS_LAST: Final = 3600
 _WAIT: Final = 10
+# A session's 15 minutes, and 10 for clocks that differ; Entra itself dates tokens back by 5.
+_LASTS: Final = 25 * 60
 _AGAIN: Final = "Sign in again."
 _REMEDY: Final = "Try again in a minute. If it fails again, check the network to Microsoft Entra."
 
@@ -60,10 +62,11 @@ class Administrators:
         """What an administrator's ID token says; None where it is not an administrator's.
 
         Raises NotSignedIn where Entra did not sign it, for this application, or it is over;
-        Unavailable where Entra's keys cannot be fetched, and trying again helps.
+        EntraUnavailable where Entra's keys cannot be fetched, and trying again helps.
         """
         found = await asyncio.to_thread(self._verified, id_token)
-        if found["exp"] <= self._clock().timestamp():
+        now = self._clock().timestamp()
+        if found["exp"] <= now or found["iat"] + _LASTS <= now:
             raise NotSignedIn("The sign-in is over.", remedy=_AGAIN)
         return found if self.include(found) else None
 
@@ -73,6 +76,11 @@ class Administrators:
         if self._keys is None:
             self._keys = jwt.PyJWKClient(self._address, lifespan=_KEYS_LAST, timeout=_WAIT)
         try:
+            self._keys.get_jwk_set()
+        except (jwt.PyJWTError, ValueError, OSError):
+            cause = "The keys of Microsoft Entra could not be fetched."
+            raise EntraUnavailable(cause, remedy=_REMEDY) from None
+        try:
             found: dict[str, Any] = jwt.decode(
                 id_token,
                 self._keys.get_signing_key_from_jwt(id_token),
@@ -81,16 +89,13 @@ class Administrators:
                 issuer=self._issuer,
                 # Only the clock that we were given tells the time.
                 options={
-                    "require": ["exp", "oid"],
+                    "require": ["exp", "iat", "oid"],
                     "verify_exp": False,
                     "verify_iat": False,
                     "verify_nbf": False,
                 },
             )
-        except jwt.PyJWKClientConnectionError:
-            cause = "The keys of Microsoft Entra could not be fetched."
-            raise Unavailable(cause, remedy=_REMEDY) from None
-        except (jwt.PyJWTError, ValueError):
+        except (jwt.PyJWTError, ValueError, OSError):
             cause = "Microsoft Entra did not sign this session."
             raise NotSignedIn(cause, remedy=_AGAIN) from None
         return found

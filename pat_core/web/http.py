@@ -83,6 +83,11 @@ class WebRequest:
         """What the form in the body says. Raises ValueError."""
         return dict(parse_qsl(self.content.decode()))
 
+    @property
+    def is_from_elsewhere(self) -> bool:
+        """True where a browser says that a page of another origin led here."""
+        return self.headers.get("sec-fetch-site") in ("cross-site", "same-site")
+
     def is_same_origin(self, public_url: str) -> bool:
         """True where the browser says that a page of ours sent this, or by Origin where it is mute.
 

@@ -29,7 +29,7 @@ from pat_core.rows import Change, Row, Verb
 from pat_core.signals import ROTATION_COUNT
 from pat_core.trail import Trail
 from pat_core.web.http import HEADERS
-from pat_core.web.session import COOKIE, SESSIONS
+from pat_core.web.session import COOKIE, SESSIONS, Sessions
 from pat_core.web.sign_in import SCOPES, own_path
 from tests.estate import PAGE, House, opened
 from tests.fakes import NOW, FakeMeter, FakeTime
@@ -516,6 +516,55 @@ class TestFigures:
             (1, "extend refused"),
             (1, "snooze refused"),
         ]
+
+
+class Away:
+    """A ledger that cannot be reached."""
+
+    async def row(self, *_: object) -> Row | None:
+        raise LedgerUnavailable("The ledger is away.", remedy="Try again.")
+
+    async def write(self, *_: object) -> list[str]:
+        raise LedgerUnavailable("The ledger is away.", remedy="Try again.")
+
+
+class TestWithoutALedger:
+    @pytest.mark.parametrize(
+        ("method", "path"),
+        [
+            ("GET", "/tokens"),
+            ("GET", "/report"),
+            ("GET", "/sign-in"),
+            ("GET", "/sign-in/callback?code=x"),
+            ("POST", "/sign-out"),
+        ],
+    )
+    async def test_a_person_is_told_what_is_wrong(
+        self, house: House, method: str, path: str
+    ) -> None:
+        shared = house.shared
+        sessions = Sessions(Away(), house.time.clock)  # type: ignore[arg-type] # what is called
+        async with house.browser() as browser:
+            await house.signed_in(browser, house.someone())
+            shared.front = replace(shared.front, sessions=sessions)
+            shared.admin_front = replace(shared.admin_front, sessions=sessions)
+            headers = {"sec-fetch-site": "same-origin"}
+            answer = await browser.request(method, path, headers=headers)
+        assert answer.status_code == 503
+        assert "The ledger is away." in answer.text
+
+    async def test_an_id_may_be_written_in_capitals(self, house: House) -> None:
+        person = house.someone()
+        path = house.path(house.living(person)[0])
+        where, _, name = path.rpartition("/")
+        bearer = {"authorization": f"Bearer {house.estate.entra.token_for(person)}"}
+        wish = {"lifetime_days": 30, "to": "page"}
+        async with house.browser(**bearer) as caller:
+            first = await caller.post(f"{path}/rotate", json=wish)
+            again = await caller.post(f"{where}/{name.upper()}/rotate", json=wish)
+        assert first.json()["secret"]
+        assert again.json().get("secret") is None
+        assert again.json()["authorization_id"] == first.json()["authorization_id"]
 
 
 class TestCallers:

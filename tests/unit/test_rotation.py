@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from pat_core.book import Entry
 from pat_core.channels.render import Renderer
 from pat_core.errors import (
     ActionRefused,
@@ -25,6 +26,7 @@ from pat_core.model import Deed
 from pat_core.rotation import Rotator, Wish
 from pat_core.rotations import RotationState
 from pat_core.summarize import Watch
+from tests.builders import ANA
 from tests.hands import Died
 from tests.turns import CONTOSO, OLD, QUARTER, Bench
 
@@ -254,6 +256,29 @@ class TestFinish:
         assert bench.azure.alive() == {"old"}
         assert not (await bench.account()).tokens["old"].standing.lets_expire
         assert await bench.told() == [Deed.ROTATED, Deed.GIVEN_UP]
+
+    async def test_where_the_end_of_the_new_one_is_ordered_the_old_one_is_kept(
+        self, bench: Bench
+    ) -> None:
+        await bench.rotate()
+        await bench.rotator.confirm(bench.azure, CONTOSO, "old")
+        new = await bench.azure.my_token(CONTOSO, "new-1")
+        # Azure DevOps may show it as valid for another hour.
+        await bench.book.write(ANA, Entry(replace(new, is_valid=False), deed=Deed.TAKEN))
+        bench.time.now += timedelta(hours=25)
+        await bench.finish()
+        assert "old" in bench.azure.alive()
+        assert set(await bench.told()) == {Deed.ROTATED, Deed.TAKEN, Deed.GIVEN_UP}
+
+    async def test_a_revoked_one_in_the_vault_stands_in_nobodys_way(self, bench: Bench) -> None:
+        await bench.rotate(to_vault=True)
+        new = await bench.azure.my_token(CONTOSO, "new-1")
+        await bench.acts.revoke(bench.azure, CONTOSO, "new-1")
+        # To its owner the lifecycle API shows it as any other.
+        bench.azure.owns(new)
+        bench.time.now += timedelta(minutes=1)
+        await bench.rotate(to_vault=True)
+        assert (await bench.rotation()).new_id == "new-2"
 
     async def test_a_token_that_was_made_by_hand_meanwhile_is_left_alone(
         self, bench: Bench

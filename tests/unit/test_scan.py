@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pat_core.book import Book, Entry
 from pat_core.delivered import Delivered
 from pat_core.delivery import LEASE_FOR, Outlet, Sender
 from pat_core.errors import (
@@ -23,7 +24,7 @@ from pat_core.errors import (
 from pat_core.ledger.sqlite import SqliteStore
 from pat_core.local.host import PARALLEL
 from pat_core.messages import BATCH
-from pat_core.model import EXPIRED, Organization, Owner, Token
+from pat_core.model import EXPIRED, Deed, Organization, Owner, Token
 from pat_core.outbox import BY_URGENCY
 from pat_core.rows import OUTBOX, OWNERS, RUNS
 from tests.fakes import NOW, FakeAzureDevOps, FakeChannel, FakeTime
@@ -88,6 +89,21 @@ class TestTheLifeOfOneToken:
         service.owns(ANA, token("ci", 5, is_valid=False))
         assert await service.run() == []
         assert await service.keys(OWNERS, ANA.partition) == ["owner", "token|ci"]
+
+    async def test_one_whose_end_was_ordered_is_over_though_it_is_shown_for_an_hour(
+        self, service: Service
+    ) -> None:
+        ours, book = token("ci", 5), Book(service.store, service.time.clock)
+        service.owns(ANA, ours)
+        await service.scan()
+        await book.write(ANA, Entry(replace(ours, is_valid=False), deed=Deed.TAKEN))
+        service.time.now += timedelta(hours=1)
+        await service.scan()
+        assert not (await book.account(ANA)).tokens["ci"].token.is_valid
+        # Whatever became of the order: a token that works is not left out of sight.
+        service.time.now += timedelta(hours=1)
+        await service.scan()
+        assert (await book.account(ANA)).tokens["ci"].token.is_valid
 
 
 class TestDropsOut:

@@ -79,6 +79,13 @@ async def test_an_end_that_cannot_be_written_is_in_the_log(
     assert line.__dict__["mark"] == asked.mark
 
 
+def test_the_month_that_has_just_begun_comes_too() -> None:
+    found = months(
+        datetime(2026, 1, 31, 23, 30, tzinfo=UTC), datetime(2026, 2, 1, 0, 10, tzinfo=UTC)
+    )
+    assert [f"{each:%Y%m}" for each in found] == ["202601", "202602"]
+
+
 def test_each_month_comes_once() -> None:
     found = months(datetime(2026, 11, 30, tzinfo=UTC), datetime(2027, 2, 1, tzinfo=UTC))
     assert [f"{each:%Y%m}" for each in found] == ["202611", "202612", "202701", "202702"]

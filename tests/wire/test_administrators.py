@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from pat_core.errors import NotSignedIn, Unavailable
+from pat_core.errors import EntraUnavailable, NotSignedIn
 from pat_core.local.estate import CLIENT_ID, Estate, serving_estate
 from pat_core.local.serving import serving
 from pat_core.local.shapes import TENANT, object_id
@@ -70,13 +70,25 @@ async def test_whoever_lacks_the_role_is_none(
     assert await administrators.claims(id_token(estate, number=2)) is None
 
 
-async def test_it_is_over_when_entra_says(
+async def test_it_lasts_as_long_as_a_session(
     estate: Estate, administrators: Administrators, time: FakeTime
 ) -> None:
     token = id_token(estate)
-    time.now += timedelta(hours=1)
+    time.now += timedelta(minutes=24)
+    assert await administrators.claims(token)
+    time.now += timedelta(minutes=1)
     with pytest.raises(NotSignedIn, match="over"):
         await administrators.claims(token)
+
+
+async def test_a_token_may_end_sooner_than_a_session(
+    estate: Estate, ours: str, time: FakeTime
+) -> None:
+    token = altered(id_token(estate), OURS, exp=int(NOW.timestamp()) + 60)
+    assert await known_at(ours, time).claims(token)
+    time.now += timedelta(minutes=1)
+    with pytest.raises(NotSignedIn, match="over"):
+        await known_at(ours, time).claims(token)
 
 
 class TestForged:
@@ -137,6 +149,7 @@ async def ours() -> AsyncIterator[str]:
         {"iss": None},
         {"aud": "another"},
         {"oid": None},
+        {"iat": None},
         {"exp": None},
     ],
 )
@@ -151,5 +164,5 @@ async def test_what_entra_signed_must_be_for_us_and_whole(
 
 async def test_without_entra_nobody_is_known_and_it_says_so(estate: Estate, time: FakeTime) -> None:
     (port,) = free_ports(1)
-    with pytest.raises(Unavailable, match=r"could not be fetched.*Try again"):
+    with pytest.raises(EntraUnavailable, match=r"could not be fetched.*Try again"):
         await known_at(f"http://127.0.0.1:{port}", time).claims(id_token(estate))
