@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import chain
@@ -17,7 +18,7 @@ from uuid import UUID
 from function_app import app
 from pat_core.acts import Acts
 from pat_core.book import Book
-from pat_core.bootstrap import Services, sharing
+from pat_core.bootstrap import Services
 from pat_core.delivery import Outlet
 from pat_core.errors import PatWardenError
 from pat_core.expiry import DEFAULT_WINDOWS_DAYS
@@ -39,6 +40,14 @@ SETTINGS = Settings(organizations=(PLACE,))
 RATES = (0.0, 0.0, 0.01, 0.05, 0.2)
 """How often something goes wrong in a step: in two of five, never."""
 SCOPES = ("vso.code", "vso.code_write", "vso.packaging", "app_token")
+_SHARED: ContextVar[Services] = ContextVar("what the functions of one process share")
+
+
+class _Processes:
+    """Where a process keeps what its functions share, for several in one event loop."""
+
+    def __getitem__(self, _: int) -> Services:
+        return _SHARED.get()
 
 
 @dataclass
@@ -109,8 +118,7 @@ class Simulation:
         if kind in _BY_OWNERS:
             await self._one_or_two(lambda: _BY_OWNERS[kind](self, draw), fate, draw)
             return
-        async with self._process(fate) as host:
-            await self._one_or_two(lambda: _BY_TIMERS[kind](host), fate, draw)
+        await self._one_or_two(lambda: self._by_timer(kind, fate), fate, draw)
         await self._look_at_runs(before)
 
     async def _look_at_runs(self, before: tuple[int, set[str]]) -> None:
@@ -145,6 +153,11 @@ class Simulation:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
 
+    async def _by_timer(self, kind: Kind, fate: Fate) -> None:
+        """In a process of its own, so that two at once are two instances."""
+        async with self._process(fate) as host:
+            await _BY_TIMERS[kind](host)
+
     @asynccontextmanager
     async def _process(self, fate: Fate) -> AsyncIterator[Host]:
         """A new process of the function app."""
@@ -154,14 +167,17 @@ class Simulation:
         shared.meter = FakeMeter()
         shared.azure_devops = AzureDevOps(self.world)  # type: ignore[assignment] # simulated
         shared.vault = Vault(self.world)
-        async with sharing(shared):
-            host = Host(app, queues, self.clock)
-            yield host
-        self.crashes += [
-            f"{type(each).__name__}: {each}"
-            for each in host.failures
-            if not isinstance(each, PatWardenError)
-        ]
+        host = Host(app, queues, self.clock)
+        _SHARED.set(shared)
+        try:
+            async with shared:
+                yield host
+        finally:
+            self.crashes += [
+                f"{type(each).__name__}: {each}"
+                for each in host.failures
+                if not isinstance(each, PatWardenError)
+            ]
 
     @contextmanager
     def _named(self, draw: Random) -> Iterator[None]:
@@ -170,7 +186,11 @@ class Simulation:
         def name() -> UUID:
             return UUID(int=draw.getrandbits(128), version=4)
 
-        with patch("pat_core.runs.uuid4", name), patch("pat_core.trail.uuid4", name):
+        with (
+            patch("pat_core.runs.uuid4", name),
+            patch("pat_core.trail.uuid4", name),
+            patch("pat_core.bootstrap._made", _Processes()),
+        ):
             yield
 
     def is_excused(self, authorization_id: str) -> bool:
