@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -51,13 +52,18 @@ def azurite(folder: Path) -> Iterator[str]:
         child.wait(timeout=30)
 
 
+# Below those that the system itself gives to whoever connects somewhere meanwhile.
+_PORTS = range(12_000, 32_000)
+
+
 def free_ports(count: int) -> list[int]:
     """Ports of loopback that nobody listens on just now."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
+    found: list[int] = []
+    while len(found) < count:
+        port = secrets.choice(_PORTS)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            found += [port] if port not in found else []
+    return found
 
 
 def _await_port(port: int, child: subprocess.Popen[bytes]) -> None:
