@@ -9,7 +9,7 @@ meet nothing older than this one. What holds:
   instances at once.
 - The ledger's version is raised last, by whoever comes first.
 - What an instance of the version before writes after that is brought along by the next migration,
-  which begins with the last step of the one before.
+  which begins with the first step. So are organizations that the settings left out at the time.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ async def migrated(
         version = known_version(row, remedy, newest)
         if version == newest:
             return version
-        for step in steps[max(version - 2, 0) : version]:
+        for step in steps[:version]:
             await step(store, organizations)
         # Where somebody else was faster, the next look shows it.
         with suppress(Conflict):

@@ -151,6 +151,22 @@ class TestMigrated:
         assert row
         assert row.values["following"] == "page|unknown"
 
+    async def test_an_organization_that_was_left_out_is_brought_along_later(
+        self, tmp_path: Path
+    ) -> None:
+        store = await first_version(tmp_path)
+        await store.write(RUNS, [Change(Verb.PUT, page(1))])
+
+        async def nothing(store: Store, organizations: Sequence[str]) -> None:
+            """A step of a version to come."""
+
+        await migrated(store, [], "")
+        await migrated(store, [], "", (*MIGRATIONS, nothing))
+        await migrated(store, ORGANIZATIONS, "", (*MIGRATIONS, nothing, nothing))
+        row = await store.row(RUNS, page(1).partition, page(1).key)
+        assert row
+        assert row.values["following"] == "page|unknown"
+
     async def test_the_version_never_goes_back(self, tmp_path: Path) -> None:
         store = await first_version(tmp_path)
         newer = Change(Verb.PUT, version_row(LEDGER_VERSION + 1))
