@@ -27,6 +27,7 @@ from pat_core.summarize import Watch
 if TYPE_CHECKING:
     from pat_core.runs import Runner
 
+_MOST_BYTES: Final = 20_000
 _NAMED: Final = 'Example: {"organizations": ["contoso"]}, or no body for all of them.'
 
 
@@ -42,7 +43,7 @@ class Answer:
 async def order_runs(runner: Runner, body: bytes) -> tuple[Answer, list[str]]:
     """202 with the run's id and the messages that order it; 400 or 503 with the reason."""
     try:
-        wanted = RunAsked.model_validate_json(body) if body.strip() else RunAsked()
+        wanted = _read(body)
         run_id, messages = await runner.plan(wanted.organizations)
     except LedgerError as fault:
         return _away(fault), []
@@ -51,6 +52,12 @@ async def order_runs(runner: Runner, body: bytes) -> tuple[Answer, list[str]]:
         return Answer(HTTPStatus.BAD_REQUEST, Refusal(error=f"{reason} {_NAMED}")), []
     where = {"Location": f"/runs/{run_id}"}
     return Answer(HTTPStatus.ACCEPTED, RunOrdered(run_id=run_id), where), messages
+
+
+def _read(body: bytes) -> RunAsked:
+    if len(body) > _MOST_BYTES:
+        raise BadMessage(f"The body is larger than {_MOST_BYTES:,} bytes.")
+    return RunAsked.model_validate_json(body) if body.strip() else RunAsked()
 
 
 async def run_answer(watch: Watch, run_id: str) -> Answer:

@@ -55,6 +55,7 @@ class TestScanNow:
         ("body", "says"),
         [
             (b"{", "The body cannot be read."),
+            (b" " * 20_001, "The body is larger than 20,000 bytes."),
             (b'{"organization": "contoso"}', "The body cannot be read."),
             (b'{"organizations": ["nobody"]}', "'nobody' is none of the organizations"),
         ],
