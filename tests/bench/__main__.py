@@ -112,6 +112,8 @@ def report(*, quick: bool, only: str) -> str:
     for name, (title, text, taken) in parts(quick=quick).items():
         if only in ("", name):
             lines += ["", f"## {title}", "", text, *taken()]
+            # A run takes an hour, and a part that fails must not take the others with it.
+            print("\n".join(lines), flush=True)
     return "\n".join(lines) + "\n"
 
 

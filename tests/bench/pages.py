@@ -37,6 +37,7 @@ NOT_DEPLOYED: Final = (
     "console",
     "ops_",
     "owner_c",
+    "report_cli",
     "survey",
 )
 SDKS: Final = (
