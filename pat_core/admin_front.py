@@ -19,7 +19,7 @@ from pat_core.forecasting import Forecasting
 from pat_core.model import Organization
 from pat_core.ports import Queues
 from pat_core.problems import problem_of
-from pat_core.refusals import Why, refused
+from pat_core.refusals import Why, noted, refused
 from pat_core.signals import Event
 from pat_core.summarize import Watch
 from pat_core.trail import Trail
@@ -153,25 +153,30 @@ class AdminFront:
         try:
             session = await self.sessions.read(request.cookies)
             name = str(session.get("name", ""))
-            if "bearer" not in session:
-                return _to_sign_in(request)
-            claims = await self._claims(session)
-            if claims is None:
-                return self._problem(refused(Why.ROLE), name)
-            shown = await answer(Administrator(f"entra:{claims['oid']}", name_in(claims)))
-        except NotSignedIn:
-            _LOG.warning(Event.ACCESS_REFUSED, extra={"why": "signature"})
-            return _to_sign_in(request)
+            who = await self._who(request, session)
+            shown = who if isinstance(who, WebResponse) else await answer(who)
         except PatWardenError as fault:
             return self._problem(problem_of(fault), name)
-        if part:
+        if part and shown.status == HTTPStatus.OK:
             _LOG.info(Event.FLEET_READ, extra={"part": part})
         return shown
 
-    async def _claims(self, session: Mapping[str, Any]) -> dict[str, Any] | None:
-        if self.administrators is None or not session.get("id_token"):
-            return None
-        return await self.administrators.claims(str(session["id_token"]))
+    async def _who(
+        self, request: WebRequest, session: Mapping[str, Any]
+    ) -> Administrator | WebResponse:
+        """Who asks, or what is told to somebody else."""
+        if "bearer" not in session:
+            return _to_sign_in(request)
+        claims = None
+        if self.administrators and session.get("id_token"):
+            try:
+                claims = await self.administrators.claims(str(session["id_token"]))
+            except NotSignedIn:
+                noted(Why.SIGNATURE)
+                return _to_sign_in(request)
+        if claims is None:
+            return self._problem(refused(Why.ROLE), str(session.get("name", "")))
+        return Administrator(f"entra:{claims['oid']}", name_in(claims))
 
     async def _chart(self, request: WebRequest) -> WebResponse:
         # Whoever signs in to their own tokens need not wait for what draws.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from pydantic import ValidationError
 
 from pat_core.bodies import (
+    MOST_BYTES,
     Body,
     LedgerAway,
     OrganizationProgress,
@@ -27,7 +28,6 @@ from pat_core.summarize import Watch
 if TYPE_CHECKING:
     from pat_core.runs import Runner
 
-_MOST_BYTES: Final = 20_000
 _NAMED: Final = 'Example: {"organizations": ["contoso"]}, or no body for all of them.'
 
 
@@ -55,8 +55,8 @@ async def order_runs(runner: Runner, body: bytes) -> tuple[Answer, list[str]]:
 
 
 def _read(body: bytes) -> RunAsked:
-    if len(body) > _MOST_BYTES:
-        raise BadMessage(f"The body is larger than {_MOST_BYTES:,} bytes.")
+    if len(body) > MOST_BYTES:
+        raise BadMessage(f"The body is larger than {MOST_BYTES:,} bytes.")
     return RunAsked.model_validate_json(body) if body.strip() else RunAsked()
 
 

@@ -11,6 +11,8 @@ from typing_extensions import TypeAliasType
 
 from pat_core.rotations import LONGEST_OVERLAP, RotationState
 
+MOST_BYTES: Final = 20_000
+"""No body that we ask for is larger."""
 SNOOZES_DAYS: Final = (1, 3, 7)
 Time = Annotated[
     datetime,

@@ -72,14 +72,14 @@ class Services:
     """What the functions share, each made when it is first asked for and kept for the process.
 
     `given` are channels to use instead of those that the settings name, `application` is what
-    signs people in instead of the one that the settings name; `entra` is where Microsoft Entra is.
+    signs people in instead of the one that the settings name; `entra` is where its keys are then.
     """
 
     settings: Settings
     clock: Clock = system_clock
     given: Mapping[str, Outlet] | None = None
     application: Callable[[], Application] | None = None
-    entra: str = "https://login.microsoftonline.com"
+    entra: str = ""
 
     def __post_init__(self) -> None:
         self._closing = AsyncExitStack()
@@ -513,14 +513,14 @@ class Services:
         settings = self.settings
         if not (settings.public_url and settings.tenant_id and settings.client_id):
             return None
-        from pat_core.web.administrators import Administrators
+        from pat_core.web.administrators import ENTRA, Administrators
 
         return Administrators(
             self.clock,
             tenant=settings.tenant_id,
             client_id=settings.client_id,
             group=settings.admin_group,
-            entra=self.entra,
+            entra=self.entra or ENTRA,
         )
 
     def _application(self) -> Application:
@@ -528,6 +528,7 @@ class Services:
         import msal
         from azure.identity import ManagedIdentityCredential
 
+        from pat_core.web.administrators import ENTRA
         from pat_core.web.sign_in import forgetful
 
         def assertion() -> str:
@@ -539,7 +540,7 @@ class Services:
         secret = self.settings.client_secret
         made: Application = msal.ConfidentialClientApplication(
             self.settings.client_id,
-            authority=f"{self.entra}/{self.settings.tenant_id}",
+            authority=f"{ENTRA}/{self.settings.tenant_id}",
             client_credential=secret.get_secret_value()
             if secret
             else {"client_assertion": assertion},

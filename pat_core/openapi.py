@@ -81,10 +81,6 @@ def _schemas(known: Iterable[Operation]) -> tuple[Mapping[type, Schema], dict[st
     return {kind: schema for (kind, _), schema in found.items()}, common["$defs"]
 
 
-def _adapter(kind: type) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
-
-
 def _operation(operation: Operation, kinds: Mapping[type, Schema]) -> Schema:
     described: Schema = {
         "operationId": operation.name,

@@ -20,6 +20,8 @@ class Why(StrEnum):
     """The request came from no page of ours."""
     ROLE = "role"
     """Who is signed in is no administrator."""
+    SIGNATURE = "signature"
+    """The session says that it is an administrator's, and Entra does not, or does no more."""
 
 
 _PROBLEMS: Final = {
@@ -38,7 +40,12 @@ _PROBLEMS: Final = {
 }
 
 
+def noted(why: Why) -> None:
+    """Log a refusal."""
+    _LOG.warning(Event.ACCESS_REFUSED, extra={"why": why.value})
+
+
 def refused(why: Why) -> Problem:
     """What is told of a refusal, which is logged."""
-    _LOG.warning(Event.ACCESS_REFUSED, extra={"why": why.value})
+    noted(why)
     return _PROBLEMS[why]

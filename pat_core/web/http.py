@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import SecretStr
 
-from pat_core.bodies import Body, ProblemDetails
+from pat_core.bodies import MOST_BYTES, Body, ProblemDetails
 from pat_core.views import Problem
 
 _POLICY: Final = (
@@ -38,7 +38,6 @@ _KINDS: Final = {
     "once.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
 }
-_MOST_BYTES: Final = 20_000
 JSON: Final = "application/json"
 LINES: Final = "application/jsonl"
 PROBLEM: Final = "application/problem+json"
@@ -74,7 +73,7 @@ class WebRequest:
     @property
     def content(self) -> bytes:
         """The body. Raises ValueError where it is larger than anything we ask for."""
-        if len(self.body) > _MOST_BYTES:
+        if len(self.body) > MOST_BYTES:
             raise ValueError("the body is too large")
         return self.body
 

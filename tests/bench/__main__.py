@@ -111,9 +111,10 @@ def report(*, quick: bool, only: str) -> str:
     ]
     for name, (title, text, taken) in parts(quick=quick).items():
         if only in ("", name):
-            lines += ["", f"## {title}", "", text, *taken()]
+            part = ["", f"## {title}", "", text, *taken()]
             # A run takes an hour, and a part that fails must not take the others with it.
-            print("\n".join(lines), flush=True)
+            print("\n".join(part), flush=True)
+            lines += part
     return "\n".join(lines) + "\n"
 
 
@@ -131,7 +132,6 @@ def main() -> None:
         one_way(*asked.one_fleet)
         return
     text = report(quick=asked.quick, only=asked.only)
-    print(text)
     if not asked.quick and not asked.only:
         RESULTS.write_text(text, encoding="utf-8")
 

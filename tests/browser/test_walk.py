@@ -21,9 +21,9 @@ from playwright.sync_api import Browser, BrowserContext, Error, Page, Route
 
 from pat_core.local.outbox import read_stored, stored_names
 from tests.azurite import free_ports
-from tests.browser.test_accessibility import AXE, need, violations
+from tests.browser.test_accessibility import AXE, need
 from tests.browser.test_mail import Scheme
-from tests.browser.test_pages import TAGS
+from tests.browser.test_pages import violations_everywhere
 
 ROOT = Path(__file__).parents[2]
 
@@ -337,7 +337,7 @@ class TestTheFleet:
             token = page.locator("table.fleet th a").first.get_attribute("href")
             for path in ("/report", token, "/report/forecast", "/report/trail"):
                 page.goto(f"{serve.address}{path}")
-                assert violations(page, TAGS) == []
+                assert violations_everywhere(page) == []
 
     def test_a_revocation_needs_a_reason_and_is_told(self, browser: Browser, serve: Serve) -> None:
         with at_the_fleet(browser, serve) as page:

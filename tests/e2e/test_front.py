@@ -553,6 +553,8 @@ class TestWithoutALedger:
         assert answer.status_code == 503
         assert "The ledger is away." in answer.text
 
+
+class TestCallers:
     async def test_an_id_may_be_written_in_capitals(self, house: House) -> None:
         person = house.someone()
         path = house.path(house.living(person)[0])
@@ -566,8 +568,6 @@ class TestWithoutALedger:
         assert again.json().get("secret") is None
         assert again.json()["authorization_id"] == first.json()["authorization_id"]
 
-
-class TestCallers:
     async def test_json_for_who_brings_a_bearer(self, house: House) -> None:
         person = house.someone()
         path = house.path(house.living(person)[0])

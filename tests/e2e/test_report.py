@@ -21,7 +21,7 @@ import pytest
 from pat_core import dossiers
 from pat_core.audit import AuditEntry
 from pat_core.downloads import Downloads
-from pat_core.errors import LedgerUnavailable
+from pat_core.errors import LedgerUnavailable, NotSignedIn
 from pat_core.fleet import Query
 from pat_core.fleet_report import FleetReport
 from pat_core.listing import Flag, Listing
@@ -398,6 +398,23 @@ class TestRevoke:
             )
             assert answer.status_code == 409
             assert "No reason was given." in answer.text
+        assert await is_living(house, found)
+
+    async def test_where_azure_devops_refuses_the_service_it_says_so(
+        self, house: House, admin: httpx.AsyncClient
+    ) -> None:
+        class Refusing:
+            async def revoke_tokens(self, *_: object) -> None:
+                raise NotSignedIn("The service's PAT has expired.", remedy="Ops renew it.")
+
+        found = (await listed(admin, "?window=30"))[0]
+        front = house.shared.admin_front
+        dossiers = replace(front.dossiers, admin=Refusing())
+        house.shared.admin_front = replace(front, dossiers=dossiers)
+        answer = await admin.post(f"{path_of(found)}/revoke", data={"reason": "x"}, headers=PAGE)
+        assert answer.status_code == 401
+        assert "PAT has expired." in answer.text
+        assert "Ops renew it." in answer.text
         assert await is_living(house, found)
 
     async def test_it_is_done_recorded_and_told(
