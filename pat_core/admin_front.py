@@ -131,9 +131,9 @@ class AdminFront:
                 reason = request.fields.get("reason", "")
                 await self.dossiers.revoke(place, owner, authorization_id, by=who, reason=reason)
             except (ValueError, ActionRefused) as fault:
-                refused = fault if isinstance(fault, ActionRefused) else _unreadable()
+                refusal = fault if isinstance(fault, ActionRefused) else _unreadable()
                 dossier = await self.dossiers.of(place, owner, authorization_id)
-                problem = problem_of(refused)
+                problem = problem_of(refusal)
                 page = self.pages.fleet_token(dossier, who=who.name, now=self._now, problem=problem)
                 return WebResponse(problem.status, page)
             parts = (place.name, owner, authorization_id)
@@ -156,7 +156,7 @@ class AdminFront:
             who = await self._who(request, session)
             shown = who if isinstance(who, WebResponse) else await answer(who)
         except PatWardenError as fault:
-            return self._problem(problem_of(fault), name)
+            return self._problem(problem_of(fault, as_service=True), name)
         if part and shown.status == HTTPStatus.OK:
             _LOG.info(Event.FLEET_READ, extra={"part": part})
         return shown

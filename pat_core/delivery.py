@@ -29,8 +29,9 @@ from pat_core.outbox import (
     LEASE,
     Hint,
     by_recipient,
+    by_time,
     read_hint,
-    sent_row,
+    trace_row,
 )
 from pat_core.ports import SILENT, Channel, Clock, Meter, Outcome, Store
 from pat_core.records import (
@@ -220,8 +221,9 @@ class _Visit:
         operation = operation or operation_id(digest, parcel[0].record.channel)
         claimed_at = parcel[0].record.claimed_at or self.sender.clock()
         owners = [item.owner for item in parcel]
-        trace = sent_row(operation, self.recipient, channel, owners)
-        await self.store.write(OUTBOX, [Change(Verb.PUT, trace)])
+        trace = trace_row(operation, self.recipient, channel, owners)
+        for row in (by_time(operation, claimed_at), trace):
+            await self.store.write(OUTBOX, [Change(Verb.PUT, row)])
         mine = await self.desk.write(parcel, lambda record: claimed(record, operation, claimed_at))
         try:
             await self.sender.outlets[channel].channel.send(

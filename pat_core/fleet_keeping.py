@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,10 +15,11 @@ from pat_core.forgetting import Forgetting
 from pat_core.inventory import Inventory, seen_partition
 from pat_core.model import Owner
 from pat_core.ports import Store
+from pat_core.purging import Purging
 from pat_core.retention import RETENTION_DAYS
-from pat_core.rows import INVENTORY, RUNS, Change, Row, Verb, key_time
-from pat_core.run_log import LOOK_BACK, RunLog
-from pat_core.run_records import RunReport, run_partition
+from pat_core.rows import INVENTORY, Change, Row, Verb
+from pat_core.run_log import RunLog
+from pat_core.run_records import RunReport
 from pat_core.signals import Event
 
 COUNTED_EVERY: Final = timedelta(hours=1)
@@ -51,6 +51,8 @@ class FleetKeeping:
         if run and is_new and run.complete:
             gone = await self._sweep(organization, run)
             _LOG.info(Event.FLEET_SWEPT, extra={"organization": organization, "gone": gone})
+        if is_new:
+            await Purging(self._store, self.report.clock).purge(organization)
         if is_new or (kept and self._now - kept.counted_at >= COUNTED_EVERY):
             tally = await self.report.count(organization)
             tally.run_id = run.run_id if run else ""
@@ -66,7 +68,7 @@ class FleetKeeping:
         return next((run for run in recent if run.finished), None)
 
     async def _sweep(self, organization: str, run: RunReport) -> int:
-        """How many owners are gone; those gone for long are forgotten, and so are old runs."""
+        """How many owners are gone; those gone for long are forgotten."""
         gone = 0
         async for row in self._store.rows(INVENTORY, seen_partition(organization)):
             if _time(row, "seen_at") >= run.started_at:
@@ -78,20 +80,7 @@ class FleetKeeping:
                 since = await self.inventory.mark_gone(owner, account)
                 if since is None or since < self._now - self.retention:
                     await self.forgetting.forget(owner)
-        await self._forget_runs(organization)
         return gone
-
-    async def _forget_runs(self, organization: str) -> None:
-        limit = key_time(self._now - LOOK_BACK)
-        async for row in self._store.rows(RUNS, organization, before=limit):
-            partition = run_partition(organization, row.key)
-            async for step in self._steps(partition):
-                await self._store.write(RUNS, [Change(Verb.REMOVE, step)])
-            await self._store.write(RUNS, [Change(Verb.REMOVE, row)])
-
-    async def _steps(self, partition: str) -> AsyncIterator[Row]:
-        async for row in self._store.rows(RUNS, partition):
-            yield row
 
     @property
     def _store(self) -> Store:

@@ -21,10 +21,13 @@ OWNER: Final = "owner|"
 """How the keys of a recipient's owners begin."""
 SENT: Final = "sent|"
 """How the partitions of what was handed over begin: one for each operation id."""
+BY_TIME: Final = "sent"
+"""The partition that says when what was handed over, so that its traces can be found again."""
 UNSENT: Final = "unsent"
 """The partition of owners whom nobody could tell, for ops."""
 LEASE: Final = "lease"
 """The key of the row that one sender at a time holds for a recipient."""
+_TRACE: Final = "sent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,17 +103,32 @@ def read_unsent(row: Row) -> tuple[Owner, str]:
     return owner, get["reason"]
 
 
-def sent_row(operation_id: str, recipient: str, channel: str, owners: Sequence[Owner]) -> Row:
+def trace_row(operation_id: str, recipient: str, channel: str, owners: Sequence[Owner]) -> Row:
     """The row by which a delivery report finds what was sent under an operation id."""
     found = [
         [owner.organization, owner.subject_descriptor, owner.display_name]
         for owner in dict.fromkeys(owners)
     ]
     values = {"recipient": recipient, "channel": channel, "owners": json.dumps(found)}
-    return Row(f"{SENT}{operation_id}", "sent", values)
+    return Row(f"{SENT}{operation_id}", _TRACE, values)
 
 
-def read_sent(row: Row) -> tuple[str, tuple[Owner, ...]]:
+def trace_of(operation_id: str) -> Row:
+    """Where the trace of an operation is, without what it says."""
+    return Row(f"{SENT}{operation_id}", _TRACE)
+
+
+def by_time(operation_id: str, claimed_at: datetime) -> Row:
+    """The row by which the trace of an operation is found when it is old."""
+    return Row(BY_TIME, f"{key_time(claimed_at)}|{operation_id}")
+
+
+def traced(by_time: Row) -> tuple[Row, Row]:
+    """The trace that such a row leads to, and the row itself."""
+    return trace_of(by_time.key.partition("|")[2]), by_time
+
+
+def read_trace(row: Row) -> tuple[str, tuple[Owner, ...]]:
     """The channel that something was sent through, and whose notices it held."""
     recipient = str(row.values["recipient"])
     owners = json.loads(str(row.values["owners"]))

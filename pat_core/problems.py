@@ -37,6 +37,7 @@ _KINDS: Final[tuple[tuple[type[PatWardenError], HTTPStatus, str], ...]] = (
     (LedgerError, HTTPStatus.SERVICE_UNAVAILABLE, "The service is not well"),
     (ChannelError, HTTPStatus.BAD_GATEWAY, "A message could not be sent"),
 )
+_REFUSED_US: Final = (HTTPStatus.BAD_GATEWAY, "Azure DevOps refused this service")
 UNREADABLE: Final = Problem(
     HTTPStatus.BAD_REQUEST, "The request cannot be read", "A field is missing or wrong."
 )
@@ -48,8 +49,13 @@ TITLES: Final[Mapping[int, list[str]]] = {
 """By status, what a caller may be told."""
 
 
-def problem_of(error: PatWardenError) -> Problem:
-    """The problem that an error is. It holds no secret, since no error does."""
+def problem_of(error: PatWardenError, *, as_service: bool = False) -> Problem:
+    """The problem that an error is. It holds no secret, since no error does.
+
+    `as_service` says that Azure DevOps was asked as the service, and not as who sees this.
+    """
+    if as_service and isinstance(error, NotSignedIn | NotPermitted):
+        return Problem(*_REFUSED_US, error.cause, error.remedy)
     for kind, status, title in _KINDS:
         if isinstance(error, kind):
             return Problem(status, title, error.cause, error.remedy)

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from pat_core.desk import Desk
-from pat_core.outbox import SENT, read_sent
+from pat_core.outbox import read_trace, trace_of
 from pat_core.ports import SILENT, Meter
 from pat_core.records import NoticeRecord, NoticeState
 from pat_core.rows import OUTBOX
@@ -51,12 +51,13 @@ class Reports:
         except ValidationError:
             _LOG.warning(Event.REPORT_REFUSED)
             return
-        sent = await self.desk.store.row(OUTBOX, f"{SENT}{report.message_id}", "sent")
+        where = trace_of(report.message_id)
+        sent = await self.desk.store.row(OUTBOX, where.partition, where.key)
         if sent is None or report.status not in (ARRIVED, *LOST):
             about = {"status": report.status, "known": sent is not None}
             _LOG.warning(Event.REPORT_IGNORED, extra=about)
             return
-        channel, owners = read_sent(sent)
+        channel, owners = read_trace(sent)
 
         def went(record: NoticeRecord) -> bool:
             under_way = record.state in (NoticeState.CLAIMED, NoticeState.ACCEPTED)

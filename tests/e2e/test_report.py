@@ -412,7 +412,8 @@ class TestRevoke:
         dossiers = replace(front.dossiers, admin=Refusing())
         house.shared.admin_front = replace(front, dossiers=dossiers)
         answer = await admin.post(f"{path_of(found)}/revoke", data={"reason": "x"}, headers=PAGE)
-        assert answer.status_code == 401
+        assert answer.status_code == 502
+        assert "Azure DevOps refused this service" in answer.text
         assert "PAT has expired." in answer.text
         assert "Ops renew it." in answer.text
         assert await is_living(house, found)

@@ -64,6 +64,7 @@ FLOWS = {
     "migrations",
     "owner_views",
     "preview",
+    "purging",
     "renewal",
     "reports",
     "rotation",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pat_core.delivered import DELIVERIES
 from pat_core.errors import AzureDevOpsError, LedgerUnavailable, NotPermitted, Unavailable
 from pat_core.fleet import Query
 from pat_core.fleet_keeping import FleetKeeping
@@ -18,6 +19,7 @@ from pat_core.inventory import Inventory
 from pat_core.ledger.sqlite import SqliteStore
 from pat_core.listing import Flag, Listing, Order
 from pat_core.model import EXPIRED, Owner
+from pat_core.outbox import BY_TIME, trace_of
 from pat_core.records import NoticeState
 from pat_core.risk import Risk
 from pat_core.rows import INVENTORY, OUTBOX, OWNERS, RUNS, Change
@@ -322,6 +324,19 @@ class TestKeeping:
         await keeping(service).keep()
         assert len(await service.keys(RUNS, "contoso")) == 1
         assert await service.keys(RUNS, f"contoso|{old.run_id}") == []
+
+    async def test_what_was_sent_more_than_40_days_ago_is_forgotten(self, service: Service) -> None:
+        service.owns(ANA, a_token("a", 5))
+        await service.run()
+        ((_, operation),) = [each.split("|") for each in await service.keys(OUTBOX, BY_TIME)]
+        trace = trace_of(operation)
+        for days, is_kept in ((39, True), (2, False)):
+            service.time.now += timedelta(days=days)
+            await service.scan()
+            await keeping(service).keep()
+            assert bool(await service.keys(OUTBOX, BY_TIME)) is is_kept
+            assert bool(await service.keys(OUTBOX, trace.partition)) is is_kept
+            assert bool(await service.keys(RUNS, DELIVERIES)) is is_kept
 
 
 class TestRetention:
