@@ -13,10 +13,7 @@ from pat_core.expiry import effective_expiry, snooze_end
 from pat_core.model import Deed, Organization, Owner, Standing, Token
 from pat_core.ports import OwnTokens
 from pat_core.records import Account
-from pat_core.rotations import Rotation, RotationState, ended, given_up
-
-_IN_USE = (RotationState.HANDED_OVER, RotationState.SUPERSEDED)
-_UNDER_WAY = (RotationState.REQUESTED, RotationState.ISSUED)
+from pat_core.rotations import BOTH_LIVE, UNDER_WAY, Rotation, ended, given_up
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +32,7 @@ class Acts:
         """The token with its new end, as it came back. Raises TokenRefused by a policy."""
         owner, token, account = await self._gather(own, organization, authorization_id)
         valid_to = self.book.clock() + lifetime
-        if (rotation := account.rotations.get(authorization_id)) and rotation.is_open:
+        if (rotation := account.rotations.get(authorization_id)) and rotation.bars_another:
             raise ActionRefused("The token is being replaced.", remedy="Use the new one.")
         if valid_to <= token.valid_to:
             raise ActionRefused(
@@ -53,15 +50,15 @@ class Acts:
         """The token, revoked. One that was to be replaced by it is then kept."""
         owner, token, account = await self._gather(own, organization, authorization_id)
         rotation = account.rotations.get(authorization_id)
-        if rotation and rotation.state in _UNDER_WAY:
+        if rotation and rotation.state in UNDER_WAY:
             raise ActionRefused("The token is being rotated just now.", remedy="Try again later.")
         origin = account.origin(authorization_id)
-        if origin and origin.state in _IN_USE:
+        if origin and origin.state in BOTH_LIVE and not origin.is_ending:
             # First, so that no crash lets the old one be revoked although the new one is.
             await self._keep_old(owner, account, origin)
         await own.revoke(organization, authorization_id)
         over = (
-            ended(rotation, self.book.clock()) if rotation and rotation.state in _IN_USE else None
+            ended(rotation, self.book.clock()) if rotation and rotation.state in BOTH_LIVE else None
         )
         gone = replace(token, is_valid=False)
         await self._write(owner, Entry(gone, rotation=over, deed=Deed.REVOKED))
@@ -98,7 +95,7 @@ class Acts:
     ) -> Standing:
         """What is decided of the token: its owner wants to be told again."""
         owner, token, account = await self._gather(own, organization, authorization_id)
-        if (rotation := account.rotations.get(authorization_id)) and rotation.is_open:
+        if (rotation := account.rotations.get(authorization_id)) and rotation.bars_another:
             raise ActionRefused("The token is being replaced.", remedy="Use the new one.")
         await self._write(
             owner,

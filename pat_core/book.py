@@ -10,6 +10,7 @@ from pat_core.decision import NO_ADDRESS
 from pat_core.errors import Conflict
 from pat_core.model import Deed, Owner, Standing, Token
 from pat_core.outbox import hints, unsent_row
+from pat_core.pointing import pointing
 from pat_core.ports import Clock, Store
 from pat_core.records import (
     Account,
@@ -59,8 +60,14 @@ class Book:
         write without end; LedgerUnavailable.
         """
         told = self._told(owner, entry)
-        if told:
-            await self._hint(owner, entry.token, told)
+        if told and not owner.address:
+            row = unsent_row(owner, NO_ADDRESS, self.clock())
+            await self.store.write(OUTBOX, [Change(Verb.PUT, row)])
+        notices = [notice_of(owner, told, entry.token)] if told and owner.address else []
+        async with pointing(self.store, hints(owner, notices) if notices else ()):
+            return await self._write(owner, entry, told)
+
+    async def _write(self, owner: Owner, entry: Entry, told: NoticeRecord | None) -> str:
         for last in (False,) * (_TRIES - 1) + (True,):
             account = await self.account(owner)
             self._check(account, entry.rotation)
@@ -78,14 +85,6 @@ class Book:
             return None
         return deed_record(owner, entry.token, entry.deed, entry.detail, self.clock())
 
-    async def _hint(self, owner: Owner, token: Token, told: NoticeRecord) -> None:
-        if not owner.address:
-            row = unsent_row(owner, NO_ADDRESS, self.clock())
-            await self.store.write(OUTBOX, [Change(Verb.PUT, row)])
-            return
-        for hint in hints(owner, [notice_of(owner, told, token)]):
-            await self.store.write(OUTBOX, [hint])
-
     def _check(self, account: Account, rotation: Rotation | None) -> None:
         """Raise Conflict where a rotation is not the one that was read before."""
         if rotation is None:
@@ -99,7 +98,7 @@ def _changes(
     owner: Owner, account: Account, entry: Entry, told: NoticeRecord | None
 ) -> list[Change]:
     known = account.tokens.get(entry.token.authorization_id) or TokenRecord(entry.token)
-    standing = entry.standing(known.standing)
+    standing = entry.standing(account.standing(entry.token))
     # Whatever was revoked meanwhile stays so.
     record = replace(known, token=account.known(entry.token), standing=standing)
     rows = [token_row(owner.partition, record)]

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from pat_core.expiry import current_window, due_window
-from pat_core.model import Notice, Owner, Standing, Token, TokenReading
+from pat_core.model import Notice, Owner, Token, TokenReading
 from pat_core.records import (
     Account,
     NoticeRecord,
@@ -55,8 +55,7 @@ def due_notices(
     """
     notices = []
     for token in seen:
-        known = account.tokens.get(token.authorization_id)
-        window = due_window(token, known.standing if known else Standing(), now, windows)
+        window = due_window(token, account.standing(token), now, windows)
         if window is None:
             continue
         noted = account.notices.get(notice_key(token, window))
@@ -115,7 +114,7 @@ class _Telling:
 
     def changes(self, token: Token, notice: Notice | None) -> Iterator[Change]:
         known = self.account.tokens.get(token.authorization_id) or TokenRecord(token)
-        standing = known.standing
+        standing = self.account.standing(token)
         copies = self.routes.copies(notice) if notice else ()
         if notice is not None and (copies or not self.unreachable):
             standing = replace(

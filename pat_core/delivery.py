@@ -31,7 +31,7 @@ from pat_core.outbox import (
     by_recipient,
     by_time,
     read_hint,
-    trace_row,
+    trace_rows,
 )
 from pat_core.ports import SILENT, Channel, Clock, Meter, Outcome, Store
 from pat_core.records import (
@@ -41,7 +41,8 @@ from pat_core.records import (
     released,
     resting,
 )
-from pat_core.rows import OUTBOX, RUNS, Change, Row, Verb, write
+from pat_core.routes import ROUTED
+from pat_core.rows import OUTBOX, RUNS, Change, Row, Verb, short_hash, transactions, write
 from pat_core.signals import DIGEST_DELAY, DIGEST_SENT, OUTBOX_AT_CAPACITY, Event
 from pat_core.taps import Taps
 
@@ -63,10 +64,19 @@ class Outlet:
 
 @dataclass(slots=True)
 class Shut:
-    """The channels through which nothing more leaves this time, `full` ones by their allowance."""
+    """Through which gates nothing more leaves this time, and which `recipients` have to wait.
 
-    channels: set[str] = field(default_factory=set)
+    `full` are the channels whose allowance is used up.
+    """
+
+    gates: set[str] = field(default_factory=set)
     full: set[str] = field(default_factory=set)
+    recipients: set[str] = field(default_factory=set)
+
+
+def gate(channel: str, recipient: str) -> str:
+    """What opens and shuts by itself: a channel, or one team's webhook."""
+    return f"{channel}|{short_hash(recipient)}" if channel == ROUTED else channel
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +96,11 @@ class Sender:
         """
         total, shut, ends = Delivered(), Shut(), self.clock() + LONGEST
         async for row in self.store.rows(OUTBOX, BY_URGENCY):
-            if len(shut.channels) == len(self.outlets) or self.clock() > ends:
+            if set(self.outlets) <= shut.gates or self.clock() > ends:
                 break
             hint = read_hint(row)
-            if self.desk.channel(hint.channel) not in shut.channels:
+            is_shut = gate(self.desk.channel(hint.channel), hint.recipient) in shut.gates
+            if not is_shut and hint.recipient not in shut.recipients:
                 total += await self._visit(hint, shut)
         if total != Delivered():
             await self.store.write(RUNS, [Change(Verb.PUT, delivered_row(total, self.clock()))])
@@ -99,10 +110,14 @@ class Sender:
 
     async def _visit(self, hint: Hint, shut: Shut) -> Delivered:
         try:
-            return await _Visit(self, hint, shut).deliver()
+            outcome = await _Visit(self, hint, shut).deliver()
         except Conflict:
             # Somebody else works on the same notices: they will be looked at again.
-            return Delivered(held=1)
+            outcome = Delivered(held=1)
+        if outcome.waiting or outcome.failed or outcome.held:
+            # One visit reads all their owners: there may be hundreds of hints to the same address.
+            shut.recipients.add(hint.recipient)
+        return outcome
 
     @property
     def desk(self) -> Desk:
@@ -181,7 +196,7 @@ class _Visit:
     async def _send(self, channel: str, operation: str, parcel: Parcel) -> Delivered:
         now = self.sender.clock()
         rests = any(item.record.retry_at and item.record.retry_at > now for item in parcel)
-        if channel in self.shut.channels or rests:
+        if gate(channel, self.recipient) in self.shut.gates or rests:
             return Delivered(waiting=1)
         if channel not in self.sender.outlets:
             return await self._failed(channel, AddressRefused(_NO_WEBHOOK), parcel, unsent=True)
@@ -209,9 +224,10 @@ class _Visit:
         return None
 
     async def _may_leave(self, channel: str) -> bool:
-        wait = await self.taps.take(channel, self.sender.outlets[channel].allowance)
+        through = gate(channel, self.recipient)
+        wait = await self.taps.take(through, self.sender.outlets[channel].allowance)
         if wait > 0:
-            self.shut.channels.add(channel)
+            self.shut.gates.add(through)
             self.shut.full.add(channel)
         return wait == 0
 
@@ -221,9 +237,10 @@ class _Visit:
         operation = operation or operation_id(digest, parcel[0].record.channel)
         claimed_at = parcel[0].record.claimed_at or self.sender.clock()
         owners = [item.owner for item in parcel]
-        trace = trace_row(operation, self.recipient, channel, owners)
-        for row in (by_time(operation, claimed_at), trace):
-            await self.store.write(OUTBOX, [Change(Verb.PUT, row)])
+        await self.store.write(OUTBOX, [Change(Verb.PUT, by_time(operation, claimed_at))])
+        rows = trace_rows(operation, self.recipient, channel, owners)
+        for pack in transactions([Change(Verb.PUT, row)] for row in rows):
+            await self.store.write(OUTBOX, pack)
         mine = await self.desk.write(parcel, lambda record: claimed(record, operation, claimed_at))
         try:
             await self.sender.outlets[channel].channel.send(
@@ -256,11 +273,11 @@ class _Visit:
         """
         why, now = str(fault), self.sender.clock()
         if isinstance(fault, ChannelBusy | ChannelMisconfigured):
-            self.shut.channels.add(channel)
+            self.shut.gates.add(gate(channel, self.recipient))
             if unsent:
                 await self.desk.write(parcel, lambda record: released(record, why))
             if isinstance(fault, ChannelBusy):
-                await self.taps.close(channel, fault.seconds)
+                await self.taps.close(gate(channel, self.recipient), fault.seconds)
                 return Delivered(waiting=1)
         elif fault.permanent or parcel[0].record.attempts + 1 >= MOST_ATTEMPTS:
             await self.desk.move_on(channel, why, parcel)

@@ -8,6 +8,7 @@ from itertools import groupby
 
 from pat_core.model import Notice, Owner
 from pat_core.outbox import OWNER, Hint, by_recipient, hints, read_hint, unsent_row
+from pat_core.pointing import pointing
 from pat_core.ports import Clock, Store
 from pat_core.records import (
     Account,
@@ -113,19 +114,16 @@ class Desk:
     async def move_on(self, channel: str, why: str, parcel: Parcel) -> None:
         """Let the next channel try, or tell ops where there is none."""
         following = self.next_channel(channel)
-        by_owner = groupby(parcel, lambda item: item.owner)
-        for owner, group in by_owner:
-            mine = list(group)
-            if following is None:
+        if following is None:
+            for owner in dict.fromkeys(item.owner for item in parcel):
                 row = unsent_row(owner, why, self.clock())
                 await self.store.write(OUTBOX, [Change(Verb.PUT, row)])
-                continue
-            notices = [item.notice for item in mine if item.notice]
-            for hint in hints(owner, notices, following):
-                await self.store.write(OUTBOX, [hint])
-        if following is None:
             await self.settle(parcel, NoticeState.UNSENT, why)
-        else:
+            return
+        leading: list[Change] = []
+        for owner, group in groupby(parcel, lambda item: item.owner):
+            leading += hints(owner, [item.notice for item in group if item.notice], following)
+        async with pointing(self.store, leading):
             await self.write(parcel, lambda record: moved_on(record, following, why))
 
 

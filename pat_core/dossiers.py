@@ -17,7 +17,7 @@ from pat_core.listing import RECOMMENDED_DAYS, Listing, listing_of
 from pat_core.model import Deed, Organization, Owner, Token
 from pat_core.ports import TokenAdmin
 from pat_core.records import Account, TokenRecord
-from pat_core.rotations import Rotation, RotationState, ended
+from pat_core.rotations import BOTH_LIVE, UNDER_WAY, Rotation, ended
 from pat_core.trail import Trail
 
 LONGEST_REASON: Final = 200
@@ -34,7 +34,6 @@ _TOO_MANY: Final = ActionRefused(
     remedy="Wait, or ask another administrator. Many at once are revoked in Azure DevOps itself.",
 )
 _UNKNOWN: Final = TokenNotFound("There is no such token in the inventory.")
-_UNDER_WAY: Final = (RotationState.REQUESTED, RotationState.ISSUED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +139,9 @@ class Dossiers:
     async def _write(self, owner: Owner, account: Account, record: TokenRecord, said: str) -> Token:
         gone = replace(record.token, is_valid=False)
         rotation = account.rotations.get(gone.authorization_id)
-        over = ended(rotation, self.book.clock()) if rotation and _may_end(rotation) else None
+        over = None
+        if rotation and rotation.state in BOTH_LIVE:
+            over = ended(rotation, self.book.clock())
         await self.book.write(owner, Entry(gone, rotation=over, deed=Deed.TAKEN, detail=said))
         return gone
 
@@ -164,19 +165,17 @@ class Dossiers:
             return "The token was revoked, or is gone."
         if effective_expiry(record.token) <= self.book.clock():
             return "The token has expired."
-        if rotation and rotation.state in _UNDER_WAY:
+        if rotation and rotation.state in UNDER_WAY:
             return "Its owner is rotating it just now."
         return ""
-
-
-def _may_end(rotation: Rotation) -> bool:
-    return rotation.state in (RotationState.HANDED_OVER, RotationState.SUPERSEDED)
 
 
 def _line(rotations: Iterable[Rotation], authorization_id: str) -> list[str]:
     """The ids of the tokens that replaced one another, the oldest first."""
     made = {
-        each.new_id: each.authorization_id for each in rotations if each.new_id and each.is_open
+        each.new_id: each.authorization_id
+        for each in rotations
+        if each.new_id and each.bars_another
     }
     makes = {old: new for new, old in made.items()}
     line = [authorization_id]

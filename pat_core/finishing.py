@@ -24,7 +24,7 @@ from pat_core.rotations import (
     handed_over,
     is_the_one,
     next_step,
-    read_hint,
+    read_rotating_hint,
     superseded,
 )
 from pat_core.rows import OUTBOX, Change, Row, Verb
@@ -91,14 +91,17 @@ class Finisher:
         return Finished(moved, waiting, troubled)
 
     async def _visit(self, hint: Row) -> bool:
-        owner, authorization_id = read_hint(hint)
+        owner, authorization_id = read_rotating_hint(hint)
         if self.only and owner.partition != self.only.partition:
             return False
         organization = self.organizations.get(owner.organization.lower())
         account = await self.book.account(owner)
         rotation = account.rotations.get(authorization_id)
         known = account.tokens.get(authorization_id)
-        if rotation is None or organization is None:
+        if organization is None:
+            # It may be back in the settings tomorrow, and its rotations with it.
+            return False
+        if rotation is None:
             return await self._forget(hint)
         old = known.token if known and known.gone_at is None else None
         step = next_step(rotation, old, self.book.clock())
@@ -146,8 +149,13 @@ class _Visit:
 
     async def note(self, fault: PatWardenError) -> None:
         """Write what stands in the way, so that its owner and ops see it."""
-        if not isinstance(fault, Conflict) and self.rotation.state is RotationState.SUPERSEDED:
-            await self._write(replace(self.rotation, trouble=str(fault)))
+        if isinstance(fault, Conflict) or self.rotation.state is not RotationState.SUPERSEDED:
+            return
+        account = await self.finisher.book.account(self.owner)
+        known = account.rotations[self.rotation.authorization_id]
+        # What was refused for good did not happen; of the rest nobody knows.
+        is_ending = known.is_ending and not fault.permanent
+        await self._write(replace(known, trouble=str(fault), is_ending=is_ending))
 
     async def _look_for_new(self) -> None:
         reading = await self.finisher.admin.tokens(self.organization, self.owner.subject_descriptor)
@@ -198,8 +206,12 @@ class _Visit:
             kept = ended(given_up(self.rotation, _NEW_IS_GONE, self._now), self._now)
             await self._write(kept, lets_expire=False, deed=Deed.GIVEN_UP, detail=_NEW_IS_GONE)
             return
+        # Whoever decided otherwise since this was read has changed the row: then this is refused.
+        # Whoever reads it from now on knows that it is too late.
+        ending = replace(self.rotation, is_ending=True)
+        ending = replace(ending, version=await self._write(ending))
         await self._revoke(self.old.authorization_id)
-        await self._write(ended(self.rotation, self._now), is_valid=False)
+        await self._write(ended(ending, self._now), is_valid=False)
 
     async def _finish(self) -> None:
         await self._write(ended(self.rotation, self._now))

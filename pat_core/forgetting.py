@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pat_core.errors import Conflict
 from pat_core.inventory import Inventory, seen_partition
 from pat_core.model import Owner
-from pat_core.outbox import BY_URGENCY, OWNER, UNSENT, by_recipient, trace_of
+from pat_core.outbox import BY_URGENCY, OWNER, UNSENT, by_recipient, trace
 from pat_core.ports import Store
 from pat_core.records import Account, read_account
 from pat_core.rotations import rotating_hint
@@ -55,7 +55,8 @@ class Forgetting:
             yield rotating_hint(owner, rotation.authorization_id)
         operations = {each.operation_id for each in account.notices.values()}
         for operation in operations - {""}:
-            yield trace_of(operation)
+            async for row in self._store.rows(OUTBOX, trace(operation)):
+                yield row
         async for row in self._store.rows(OUTBOX, BY_URGENCY):
             if mine in row.key.split("|"):
                 yield row

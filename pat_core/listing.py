@@ -18,6 +18,7 @@ from pat_core.expiry import effective_expiry
 from pat_core.model import Owner, Standing, Token
 from pat_core.records import Account, NoticeRecord, NoticeState, TokenRecord
 from pat_core.risk import Risk, risk_of
+from pat_core.rotations import UNFINISHED
 from pat_core.rows import Row, key_time, short_hash
 
 RECOMMENDED_DAYS: Final = 90
@@ -27,7 +28,6 @@ POSITIONS: Final = "at"
 _MOST_SORTED: Final = 40
 _SAFE: Final = re.compile(r"[^a-z0-9 .@_-]")
 _END_OF_TIME: Final = datetime.max.replace(tzinfo=UTC)
-_OPEN: Final = ("requested", "issued", "handed over", "superseded")
 _UNTOLD: Final = (NoticeState.UNREACHABLE, NoticeState.UNSENT)
 
 
@@ -215,7 +215,7 @@ def _listing(
         Flag.LONG_LIFE: token.valid_to - token.valid_from > timedelta(days=recommended_days),
         Flag.OWNER_GONE: account.owner is not None and account.owner.gone_at is not None,
         Flag.NOT_TOLD: current and notice is not None and notice.state in _UNTOLD,
-        Flag.ROTATING: state in _OPEN,
+        Flag.ROTATING: rotation is not None and rotation.state in UNFINISHED,
     }
     return Listing(
         owner,
@@ -257,7 +257,9 @@ def _read_notice(get: Mapping[str, Any]) -> LastNotice | None:
 def _line(account: Account, authorization_id: str) -> int:
     """How many tokens came before this one, each replaced by the next."""
     makers = {
-        each.new_id: each.authorization_id for each in account.rotations.values() if each.is_open
+        each.new_id: each.authorization_id
+        for each in account.rotations.values()
+        if each.bars_another
     }
     count, seen = 0, {authorization_id}
     while (authorization_id := makers.get(authorization_id, "")) and authorization_id not in seen:

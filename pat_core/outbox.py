@@ -7,7 +7,7 @@ that points to nothing is possible and harmless; the owner's partition is the tr
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -25,6 +25,8 @@ BY_TIME: Final = "sent"
 """The partition that says when what was handed over, so that its traces can be found again."""
 UNSENT: Final = "unsent"
 """The partition of owners whom nobody could tell, for ops."""
+_MOST_OWNERS: Final = 40
+"""In one row of a trace: with the longest names that is still less than a table's row may hold."""
 LEASE: Final = "lease"
 """The key of the row that one sender at a time holds for a recipient."""
 _TRACE: Final = "sent"
@@ -103,19 +105,23 @@ def read_unsent(row: Row) -> tuple[Owner, str]:
     return owner, get["reason"]
 
 
-def trace_row(operation_id: str, recipient: str, channel: str, owners: Sequence[Owner]) -> Row:
-    """The row by which a delivery report finds what was sent under an operation id."""
+def trace(operation_id: str) -> str:
+    """The partition of the rows by which a delivery report finds what was sent."""
+    return f"{SENT}{operation_id}"
+
+
+def trace_rows(
+    operation_id: str, recipient: str, channel: str, owners: Iterable[Owner]
+) -> Iterator[Row]:
+    """The rows of a trace. A digest for a team may hold the notices of very many owners."""
     found = [
         [owner.organization, owner.subject_descriptor, owner.display_name]
         for owner in dict.fromkeys(owners)
     ]
-    values = {"recipient": recipient, "channel": channel, "owners": json.dumps(found)}
-    return Row(f"{SENT}{operation_id}", _TRACE, values)
-
-
-def trace_of(operation_id: str) -> Row:
-    """Where the trace of an operation is, without what it says."""
-    return Row(f"{SENT}{operation_id}", _TRACE)
+    for number, start in enumerate(range(0, len(found), _MOST_OWNERS)):
+        some = json.dumps(found[start : start + _MOST_OWNERS], ensure_ascii=False)
+        values = {"recipient": recipient, "channel": channel, "owners": some}
+        yield Row(trace(operation_id), f"{_TRACE}|{number}" if number else _TRACE, values)
 
 
 def by_time(operation_id: str, claimed_at: datetime) -> Row:
@@ -123,13 +129,13 @@ def by_time(operation_id: str, claimed_at: datetime) -> Row:
     return Row(BY_TIME, f"{key_time(claimed_at)}|{operation_id}")
 
 
-def traced(by_time: Row) -> tuple[Row, Row]:
-    """The trace that such a row leads to, and the row itself."""
-    return trace_of(by_time.key.partition("|")[2]), by_time
+def traced(by_time: Row) -> str:
+    """The partition of the trace that such a row leads to."""
+    return trace(by_time.key.partition("|")[2])
 
 
 def read_trace(row: Row) -> tuple[str, tuple[Owner, ...]]:
-    """The channel that something was sent through, and whose notices it held."""
+    """The channel that something was sent through, and some whose notices it held."""
     recipient = str(row.values["recipient"])
     owners = json.loads(str(row.values["owners"]))
     return str(row.values["channel"]), tuple(

@@ -23,7 +23,7 @@ from pat_core.ports import Vault
 from pat_core.renewal import Renewal
 from pat_core.renewals import Due, due, living
 from pat_core.rotation import Hands, Rotated, Rotator, Wish
-from pat_core.rotations import LONGEST_OVERLAP, Rotation, RotationState, superseded
+from pat_core.rotations import LONGEST_OVERLAP, UNFINISHED, Rotation, RotationState, superseded
 from pat_core.settings import sentence
 
 app: Final = typer.Typer()
@@ -203,7 +203,7 @@ async def _due(bench: Bench, within: int) -> tuple[list[Token], int]:
         if known and known.state is RotationState.HANDED_OVER:
             # Whether anybody has the new token is not known: its turn says so, and fails.
             chosen.append(each.token)
-        elif known and known.is_open:
+        elif known and known.state in UNFINISHED:
             shown.say(f"{shown_name(each.token.display_name)}: left out, it is being replaced.")
         elif each.successor:
             _leave_out(each, each.successor)

@@ -10,7 +10,7 @@ from datetime import timedelta
 from pat_core.book import Book
 from pat_core.errors import AzureDevOpsError, NotSignedIn
 from pat_core.expiry import effective_expiry, snooze_end
-from pat_core.model import Organization, Standing, Token
+from pat_core.model import Organization, Token
 from pat_core.ports import OwnTokenReader
 from pat_core.records import Account
 from pat_core.views import Choices, TokenView
@@ -77,12 +77,11 @@ class OwnerViews:
 
 
 def _view(organization: Organization, token: Token, account: Account) -> TokenView:
-    known = account.tokens.get(token.authorization_id)
     return TokenView(
         organization.name,
         account.known(token),
         effective_expiry(token),
-        known.standing if known else Standing(),
+        account.standing(token),
         account.rotations.get(token.authorization_id),
         account.origin(token.authorization_id),
     )

@@ -31,8 +31,9 @@ class Purging:
         async for row in self._old(RUNS, DELIVERIES):
             await self._remove(RUNS, row)
         async for row in self._old(OUTBOX, BY_TIME):
-            for each in traced(row):
-                await self._remove(OUTBOX, each)
+            async for trace in self.store.rows(OUTBOX, traced(row)):
+                await self._remove(OUTBOX, trace)
+            await self._remove(OUTBOX, row)
 
     def _old(self, table: str, partition: str) -> AsyncIterator[Row]:
         return self.store.rows(table, partition, before=key_time(self.clock() - LOOK_BACK))

@@ -11,7 +11,7 @@ from typing import Any, Final
 from pat_core.expiry import EXPIRED_NOTICE_FOR, effective_expiry
 from pat_core.model import EXPIRED, Deed, Notice, Owner, Standing, Token
 from pat_core.owner_records import OWNER_KEY, OwnerRecord, read_owner
-from pat_core.rotations import ROTATION_KEY, Rotation, read_rotation
+from pat_core.rotations import ROTATION_KEY, UNFINISHED, Rotation, read_rotation
 from pat_core.rows import Row, key_time, short_hash
 
 MOST_ATTEMPTS: Final = 6
@@ -117,6 +117,21 @@ class Account:
             for notice in self.notices.values()
         )
         return replace(token, is_valid=token.is_valid and not ordered)
+
+    def standing(self, token: Token) -> Standing:
+        """What is decided of a token as it is now.
+
+        Somebody who gave it another end, be it in Azure DevOps, needs it still: what was decided
+        for the end before is over, unless the token is being replaced.
+        """
+        record = self.tokens.get(token.authorization_id)
+        if record is None:
+            return Standing()
+        rotation = self.rotations.get(token.authorization_id)
+        replaced = rotation is not None and rotation.state in UNFINISHED
+        if replaced or record.token.valid_to == token.valid_to:
+            return record.standing
+        return replace(record.standing, snoozed_until=None, lets_expire=False)
 
     def origin(self, authorization_id: str) -> Rotation | None:
         """The rotation that made a token, or None."""

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from pat_core.desk import Desk
-from pat_core.outbox import read_trace, trace_of
+from pat_core.outbox import read_trace, trace
 from pat_core.ports import SILENT, Meter
 from pat_core.records import NoticeRecord, NoticeState
 from pat_core.rows import OUTBOX
@@ -51,19 +51,19 @@ class Reports:
         except ValidationError:
             _LOG.warning(Event.REPORT_REFUSED)
             return
-        where = trace_of(report.message_id)
-        sent = await self.desk.store.row(OUTBOX, where.partition, where.key)
-        if sent is None or report.status not in (ARRIVED, *LOST):
-            about = {"status": report.status, "known": sent is not None}
+        rows = self.desk.store.rows(OUTBOX, trace(report.message_id))
+        sent = [read_trace(row) async for row in rows]
+        if not sent or report.status not in (ARRIVED, *LOST):
+            about = {"status": report.status, "known": bool(sent)}
             _LOG.warning(Event.REPORT_IGNORED, extra=about)
             return
-        channel, owners = read_trace(sent)
+        channel = sent[0][0]
 
         def went(record: NoticeRecord) -> bool:
             under_way = record.state in (NoticeState.CLAIMED, NoticeState.ACCEPTED)
             return under_way and record.operation_id == report.message_id
 
-        found = [await self.desk.items(owner, went) for owner in owners]
+        found = [await self.desk.items(owner, went) for _, some in sent for owner in some]
         items = list(chain.from_iterable(found))
         if report.status == ARRIVED:
             await self.desk.settle(items, NoticeState.DELIVERED)

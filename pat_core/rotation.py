@@ -35,6 +35,7 @@ from pat_core.model import (
     Token,
     VaultSecret,
 )
+from pat_core.pointing import pointing
 from pat_core.ports import OwnTokens, TokenTrial, Vault
 from pat_core.records import Account
 from pat_core.rotations import (
@@ -49,7 +50,6 @@ from pat_core.rotations import (
     put_hint,
     superseded,
 )
-from pat_core.rows import OUTBOX
 from pat_core.vault_name import secret_name
 
 
@@ -98,11 +98,13 @@ class Rotator:
         old = await hands.my_token(organization, authorization_id)
         account = await self.book.account(owner)
         known = account.rotations.get(authorization_id)
-        if known and known.is_open:
+        if known and known.bars_another:
             return Rotated(known)
+        turn = _Turn(self, hands, organization, owner, old)
+        if known and known.has_loose_end:
+            known = await turn.clean_up(known)
         self._check(account.known(old), wish)
         place = await self._place(hands, organization, owner, old, account) if wish.to_vault else ""
-        turn = _Turn(self, hands, organization, owner, old)
         rotation = await turn.begin(wish, place, known)
         if rotation is None:
             return Rotated((await self.book.account(owner)).rotations[authorization_id])
@@ -145,6 +147,8 @@ class Rotator:
         turn, rotation = await self._turn(hands, organization, authorization_id)
         if rotation.state is not RotationState.SUPERSEDED:
             raise ActionRefused("The old token is not about to be revoked.")
+        if rotation.is_ending:
+            raise ActionRefused("The old token is being revoked just now, so it is too late.")
         return await turn.write(
             superseded(replace(rotation, overlap=LONGEST_OVERLAP), turn.old, self.book.clock())
         )
@@ -242,9 +246,10 @@ class _Turn:
             vault_name=place,
             version=before.version if before else "",
         )
-        await self.book.store.write(OUTBOX, [put_hint(self.owner, self.old.authorization_id)])
+        hint = put_hint(self.owner, self.old.authorization_id)
         try:
-            return await self.write(rotation)
+            async with pointing(self.book.store, [hint]):
+                return await self.write(rotation)
         except Conflict:
             return None
 
@@ -302,9 +307,13 @@ class _Turn:
         if not rotation.new_id:
             return rotation
         try:
-            await self.hands.revoke(self.organization, rotation.new_id)
+            return await self.clean_up(rotation)
         except AzureDevOpsError:
             return rotation
+
+    async def clean_up(self, rotation: Rotation) -> Rotation:
+        """The rotation whose new token, which nobody has, is revoked."""
+        await self.hands.revoke(self.organization, rotation.new_id)
         return await self.write(ended(rotation, self.book.clock()))
 
     async def write(

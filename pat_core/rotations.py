@@ -43,7 +43,8 @@ class Rotation:
 
     `asked_valid_to` is to the microsecond what was asked for, by which a token that was made just
     before a crash is known again. `vault_name` is where the new secret is to go, "" for a page
-    that shows it. The old token lives until `revoke_at`. `trouble` says what stands in the way.
+    that shows it. The old token lives until `revoke_at`; once it `is_ending` it
+    is too late to keep it. `trouble` says what stands in the way.
     """
 
     authorization_id: str
@@ -59,6 +60,7 @@ class Rotation:
     revoke_at: datetime | None = None
     ended_at: datetime | None = None
     trouble: str = ""
+    is_ending: bool = False
     version: str = field(default="", compare=False)
 
     @property
@@ -67,9 +69,22 @@ class Rotation:
         return rotation_key(self.authorization_id)
 
     @property
-    def is_open(self) -> bool:
-        """True while the token may not be rotated once more."""
+    def has_loose_end(self) -> bool:
+        """True where a new token that nobody has is still to be revoked."""
+        is_made = self.state is RotationState.GIVEN_UP and bool(self.new_id)
+        return is_made and self.ended_at is None
+
+    @property
+    def bars_another(self) -> bool:
+        """True while the token may not be rotated once more, and for ever once it was."""
         return self.state is not RotationState.GIVEN_UP
+
+
+UNDER_WAY: Final = (RotationState.REQUESTED, RotationState.ISSUED)
+"""Nobody has the new token yet."""
+BOTH_LIVE: Final = (RotationState.HANDED_OVER, RotationState.SUPERSEDED)
+"""The old and the new token are both there."""
+UNFINISHED: Final = (*UNDER_WAY, *BOTH_LIVE)
 
 
 class Step(Enum):
@@ -108,7 +123,7 @@ def next_step(  # noqa: PLR0911 - a table of states, one line each
         case RotationState.SUPERSEDED:
             due = rotation.revoke_at is not None and rotation.revoke_at <= now
             return Step.REVOKE_OLD if due else Step.WAIT
-        case RotationState.GIVEN_UP if rotation.new_id and rotation.ended_at is None:
+        case RotationState.GIVEN_UP if rotation.has_loose_end:
             return Step.REVOKE_NEW
         case _:
             return Step.FORGET
@@ -146,7 +161,8 @@ def ended(rotation: Rotation, now: datetime) -> Rotation:
     """The rotation that nothing is to be done about any more."""
     given = rotation.state is RotationState.GIVEN_UP
     state = RotationState.GIVEN_UP if given else RotationState.DONE
-    return replace(rotation, state=state, ended_at=now, trouble=rotation.trouble if given else "")
+    trouble = rotation.trouble if given else ""
+    return replace(rotation, state=state, ended_at=now, trouble=trouble, is_ending=False)
 
 
 def is_the_one(rotation: Rotation, wanted: Token, seen: Token) -> bool:
@@ -182,7 +198,7 @@ def put_hint(owner: Owner, authorization_id: str) -> Change:
     return Change(Verb.PUT, rotating_hint(owner, authorization_id))
 
 
-def read_hint(row: Row) -> tuple[Owner, str]:
+def read_rotating_hint(row: Row) -> tuple[Owner, str]:
     """Whose rotation of which token a hint leads to."""
     get = {name: str(value) for name, value in row.values.items()}
     owner = Owner(
@@ -209,6 +225,7 @@ def rotation_row(partition: str, rotation: Rotation) -> Row:
         "revoke_at": rotation.revoke_at,
         "ended_at": rotation.ended_at,
         "trouble": rotation.trouble,
+        "is_ending": rotation.is_ending or None,
     }
     given = {name: value for name, value in values.items() if value not in (None, "")}
     return Row(partition, rotation.key, given, rotation.version)
@@ -231,5 +248,6 @@ def read_rotation(row: Row) -> Rotation:
         revoke_at=get.get("revoke_at"),
         ended_at=get.get("ended_at"),
         trouble=get.get("trouble", ""),
+        is_ending=get.get("is_ending", False),
         version=row.version,
     )

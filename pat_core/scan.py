@@ -7,7 +7,7 @@ come to, and its changes are written.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import reduce
@@ -27,6 +27,7 @@ from pat_core.errors import (
 from pat_core.inventory import Inventory
 from pat_core.model import Organization, Owner, TokenReading
 from pat_core.outbox import hints, unsent_row
+from pat_core.pointing import pointing
 from pat_core.ports import AzureDevOps, Clock, Store
 from pat_core.records import Account
 from pat_core.retention import RETENTION_DAYS, deletions, too_old
@@ -164,18 +165,20 @@ class Scanner:
         return "" if active else NOT_ACTIVE
 
     async def _apply(self, owner: Owner, decision: Decision) -> None:
-        if decision.notices:
-            for hint in hints(owner, decision.notices):
-                await self.store.write(OUTBOX, [hint])
-        for address, notices in decision.copies.items():
-            channel = ROUTED if is_webhook(address) else ""
-            for hint in hints(replace(owner, address=address), notices, channel):
-                await self.store.write(OUTBOX, [hint])
         if decision.unreachable:
             why = decision.reason
             await self.store.write(OUTBOX, [Change(Verb.PUT, unsent_row(owner, why, self.clock()))])
-        for changes in transactions(decision.changes):
-            await self.store.write(OWNERS, changes)
+        async with pointing(self.store, _hints(owner, decision)):
+            for changes in transactions(decision.changes):
+                await self.store.write(OWNERS, changes)
+
+
+def _hints(owner: Owner, decision: Decision) -> Iterator[Change]:
+    if decision.notices:
+        yield from hints(owner, decision.notices)
+    for address, notices in decision.copies.items():
+        channel = ROUTED if is_webhook(address) else ""
+        yield from hints(replace(owner, address=address), notices, channel)
 
 
 def _is_kept(outcome: _Seen | BaseException) -> bool:

@@ -198,7 +198,7 @@ class Settings(BaseSettings):
     email_reply_to: Address = ""
     email_calendar: bool = True
     email_per_minute: int | None = Field(default=None, ge=1, le=3000)
-    email_per_hour: int | None = Field(default=None, ge=1, le=3000)
+    email_per_hour: int | None = Field(default=None, ge=1, le=2500)
     max_mails_per_address_per_day: int = Field(default=3, ge=1, le=100)
     audit_days: int = Field(default=AUDIT_DAYS, ge=1, le=3650)
     retention_days: int = Field(default=RETENTION_DAYS, ge=1, le=3650)

@@ -24,7 +24,7 @@ from pat_core.records import is_still_untold, read_account
 from pat_core.rotations import (
     ROTATING,
     RotationState,
-    read_hint,
+    read_rotating_hint,
     read_rotation,
     rotation_key,
 )
@@ -161,7 +161,7 @@ class Watch:
     async def _stuck(self) -> AsyncIterator[str]:
         """A sentence for each rotation that something stands in the way of."""
         async for hint in self.store.rows(OUTBOX, ROTATING):
-            owner, authorization_id = read_hint(hint)
+            owner, authorization_id = read_rotating_hint(hint)
             row = await self.store.row(OWNERS, owner.partition, rotation_key(authorization_id))
             rotation = read_rotation(row) if row else None
             if rotation and rotation.state is RotationState.SUPERSEDED and rotation.trouble:

@@ -38,6 +38,9 @@ class Taps:
     async def take(self, channel: str, allowance: Allowance) -> float:
         """0 where one digest may leave now, and is counted; else seconds until it may."""
         now = self.clock()
+        if allowance == Allowance():
+            row = await self.store.row(OUTBOX, tap_partition(channel), TAP)
+            return opens_in(read_tap(row), allowance, now)
 
         def change(tap: Tap) -> Tap | None:
             return one_more(tap, now) if opens_in(tap, allowance, now) == 0 else None

@@ -55,7 +55,7 @@ class TokenView:
     @property
     def is_replaced(self) -> bool:
         """True from the moment a rotation begins, unless it is given up."""
-        return self.rotation is not None and self.rotation.is_open
+        return self.rotation is not None and self.rotation.bars_another
 
     @property
     def asks_if_stored(self) -> bool:

@@ -63,9 +63,9 @@ class Bench:
         wish = Wish(QUARTER, timedelta(hours=hours), to_vault=to_vault)
         return await self.rotator.rotate(self.azure, CONTOSO, "old", wish)
 
-    async def finish(self) -> Finished:
+    async def finish(self, admin: Admin | None = None) -> Finished:
         places = {"contoso": CONTOSO}
-        finisher = Finisher(self.book, Admin(self.azure), places, self.vault)
+        finisher = Finisher(self.book, admin or Admin(self.azure), places, self.vault)
         return await finisher.finish()
 
     async def account(self) -> Account:

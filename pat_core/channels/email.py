@@ -27,7 +27,13 @@ from pat_core.summary import Summary
 
 API_VERSION: Final = "2025-09-01"
 _DEFAULT_WAIT: Final = 60.0
-_ABOUT_THE_ADDRESS: Final = ("InvalidRecipient", "EmailDropped", "RecipientsSuppressed")
+_ABOUT_THE_ADDRESS: Final = (
+    "InvalidRecipient",
+    "InvalidEmailAddress",
+    "EmailDropped",
+    "RecipientsSuppressed",
+)
+_ABOUT_US: Final = ("Sender", "Domain", "ReplyTo")
 _MEND: Final = (
     "Check PAT_EMAIL_SENDER, that its domain is connected to the Communication Services resource, "
     "and that this identity is Communication and Email Service Owner there."
@@ -138,8 +144,10 @@ def _meaning(fault: Exception, failed: str = "The mail could not be handed over"
         return ChannelBusy(cause, seconds=_wait(fault))
     if status == HTTPStatus.BAD_REQUEST and any(each in said for each in _ABOUT_THE_ADDRESS):
         return AddressRefused(cause, remedy="Correct the owner's address, or a route for it.")
-    if isinstance(fault, ClientAuthenticationError) or status in (400, 401, 403, 404):
+    is_ours = status == HTTPStatus.BAD_REQUEST and any(each in said for each in _ABOUT_US)
+    if isinstance(fault, ClientAuthenticationError) or status in (401, 403, 404) or is_ours:
         return ChannelMisconfigured(cause, remedy=_MEND)
+    # Microsoft lists no codes: one mail that is refused for a reason of its own stops no other.
     return ChannelError(cause)
 
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -23,10 +24,11 @@ from pat_core.errors import (
 )
 from pat_core.ledger.sqlite import SqliteStore
 from pat_core.model import Digest, Owner
-from pat_core.outbox import BY_URGENCY, UNSENT
-from pat_core.ports import Outcome
+from pat_core.outbox import BY_URGENCY, UNSENT, read_trace, trace_rows
+from pat_core.ports import Outcome, Store
 from pat_core.records import MOST_ATTEMPTS, NoticeState, read_account
 from pat_core.reports import LOST, Reports
+from pat_core.routes import Route
 from pat_core.rows import OUTBOX, OWNERS, Change
 from tests.builders import ANA, BO, a_token
 from tests.fakes import FakeChannel, FakeTime
@@ -411,6 +413,66 @@ class TestReports:
         desk = Desk(office.service.store, office.service.time.clock, ("email",))
         await Reports(desk).hear(data)
         assert caplog.messages == ["report.refused"]
+
+
+class TestManyOwners:
+    """A team that gets a copy for everybody."""
+
+    TEAM = "team@contoso.example"
+
+    async def test_no_row_is_larger_than_a_table_takes(self) -> None:
+        name = "\U0001f600" * 256
+        owners = [Owner("o" * 50, f"{number:0100}", name, self.TEAM) for number in range(350)]
+        rows = list(trace_rows("operation", self.TEAM, "email", owners))
+        assert max(len(str(row.values["owners"]).encode("utf-16-le")) for row in rows) < 64 * 1024
+        assert [owner for row in rows for owner in read_trace(row)[1]] == owners
+        assert len({row.key for row in rows}) == len(rows)
+
+    async def test_a_bounce_is_heard_for_each(self, office: Office) -> None:
+        office.service.routes = [Route(to=(self.TEAM,))]
+        owners = people(90)
+        await office.due(*owners)
+        await office.send()
+        (operation,) = (
+            operation
+            for operation, digest in office.email.sent.items()
+            if digest.recipient == self.TEAM
+        )
+        desk = Desk(office.service.store, office.service.time.clock, ("email", "teams"))
+        report = {"messageId": operation, "recipient": self.TEAM, "status": "Bounced"}
+        await Reports(desk).hear(report)
+        await office.send()
+        (digest,) = office.teams.sent.values()
+        assert (digest.recipient, len(digest.notices)) == (self.TEAM, len(owners))
+
+    async def test_while_its_mails_of_today_are_used_up_it_is_looked_at_once(
+        self, office: Office
+    ) -> None:
+        office.service.routes = [Route(to=(self.TEAM,))]
+        office.most_a_day = 0
+        await office.due(*people(9))
+        assert await office.send() == Delivered(waiting=10)
+
+
+class TestTooEarly:
+    async def test_a_sender_who_follows_a_hint_before_there_is_a_notice_loses_none(
+        self, office: Office
+    ) -> None:
+        class Slow:
+            """Lets a sender look before each write of an owner's rows."""
+
+            def __getattr__(self, name: str) -> object:
+                return getattr(office.service.store, name)
+
+            async def write(self, table: str, changes: Sequence[Change]) -> list[str]:
+                if table == OWNERS:
+                    await office.send()
+                return await office.service.store.write(table, changes)
+
+        office.service.owns(ANA, a_token("ci", 5))
+        await office.service.scan(cast("Store", Slow()))
+        await office.send()
+        assert office.email.told() == [(ANA.address, "ci", 7)]
 
 
 class TestChannelGone:

@@ -63,6 +63,7 @@ FLOWS = {
     "listed",
     "migrations",
     "owner_views",
+    "pointing",
     "preview",
     "purging",
     "renewal",

@@ -19,7 +19,7 @@ from pat_core.inventory import Inventory
 from pat_core.ledger.sqlite import SqliteStore
 from pat_core.listing import Flag, Listing, Order
 from pat_core.model import EXPIRED, Owner
-from pat_core.outbox import BY_TIME, trace_of
+from pat_core.outbox import BY_TIME, trace
 from pat_core.records import NoticeState
 from pat_core.risk import Risk
 from pat_core.rows import INVENTORY, OUTBOX, OWNERS, RUNS, Change
@@ -329,13 +329,12 @@ class TestKeeping:
         service.owns(ANA, a_token("a", 5))
         await service.run()
         ((_, operation),) = [each.split("|") for each in await service.keys(OUTBOX, BY_TIME)]
-        trace = trace_of(operation)
         for days, is_kept in ((39, True), (2, False)):
             service.time.now += timedelta(days=days)
             await service.scan()
             await keeping(service).keep()
             assert bool(await service.keys(OUTBOX, BY_TIME)) is is_kept
-            assert bool(await service.keys(OUTBOX, trace.partition)) is is_kept
+            assert bool(await service.keys(OUTBOX, trace(operation))) is is_kept
             assert bool(await service.keys(RUNS, DELIVERIES)) is is_kept
 
 
@@ -378,8 +377,8 @@ class TestForget:
         assert {key.partition("|")[0] for key in await service.keys(OUTBOX, "unsent")} == set()
         assert isinstance(service.store, SqliteStore)
         left = "\n".join(service.store._db.iterdump())
-        for trace in ("aad.ana", "Almeida", "ana@contoso", "aad.mute", "No Address"):
-            assert trace not in left
+        for each in ("aad.ana", "Almeida", "ana@contoso", "aad.mute", "No Address"):
+            assert each not in left
 
     async def test_an_owner_is_found_by_address_name_or_descriptor(self, service: Service) -> None:
         service.owns(ANA, a_token("ci", 5))

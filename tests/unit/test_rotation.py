@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import cast
 
 import pytest
 
-from pat_core.book import Entry
+from pat_core.book import Book, Entry
 from pat_core.channels.render import Renderer
 from pat_core.errors import (
     ActionRefused,
@@ -20,14 +22,16 @@ from pat_core.errors import (
     VaultUnavailable,
 )
 from pat_core.expiry import DEFAULT_WINDOWS_DAYS
-from pat_core.finishing import Finished
+from pat_core.finishing import Finished, Finisher
 from pat_core.local.memory_queues import MemoryQueues
-from pat_core.model import Deed
+from pat_core.model import Deed, Organization, TokenReading
+from pat_core.ports import Store
 from pat_core.rotation import Rotator, Wish
 from pat_core.rotations import RotationState
+from pat_core.rows import OWNERS, Change
 from pat_core.summarize import Watch
 from tests.builders import ANA
-from tests.hands import Died
+from tests.hands import Admin, Died
 from tests.turns import CONTOSO, OLD, QUARTER, Bench
 
 pytestmark = pytest.mark.anyio
@@ -94,6 +98,28 @@ class TestShown:
         assert again.secret
         assert again.secret.get_secret_value() == "s3cret-2"
         assert bench.azure.alive() == {"old", "new-2"}
+
+    @pytest.mark.parametrize("helps", [True, False])
+    async def test_starting_again_leaves_no_token_that_nobody_knows_of(
+        self, bench: Bench, helps: bool
+    ) -> None:
+        def cut(name: str) -> None:
+            if name == "revoke new-1":
+                raise Unavailable("Cut.")
+
+        await bench.rotate()
+        bench.azure.before = cut
+        await bench.rotator.withdraw(bench.azure, CONTOSO, "old")
+        if helps:
+            bench.azure.before = lambda _: None
+            await bench.rotate()
+            assert bench.azure.alive() == {"old", "new-2"}
+            return
+        with pytest.raises(Unavailable):
+            await bench.rotate()
+        bench.azure.before = lambda _: None
+        await bench.finish()
+        assert bench.azure.alive() == {"old"}
 
     async def test_once_it_is_stored_it_cannot_be_started_again(self, bench: Bench) -> None:
         await bench.rotate()
@@ -270,6 +296,89 @@ class TestFinish:
         assert "old" in bench.azure.alive()
         assert await bench.told() == [Deed.TAKEN, Deed.ROTATED, Deed.GIVEN_UP]
 
+    @pytest.mark.parametrize("decides", ["keeps it", "revokes the new one"])
+    async def test_who_decides_otherwise_as_it_is_revoked_is_heard(
+        self, bench: Bench, decides: str
+    ) -> None:
+        await bench.rotate()
+        await bench.rotator.confirm(bench.azure, CONTOSO, "old")
+        bench.time.now += timedelta(hours=25)
+
+        @dataclass
+        class Meanwhile(Admin):
+            async def tokens(self, organization: Organization, of: str) -> TokenReading:
+                seen = await super().tokens(organization, of)
+                if decides == "keeps it":
+                    await bench.rotator.keep_longer(bench.azure, CONTOSO, "old")
+                else:
+                    await bench.acts.revoke(bench.azure, CONTOSO, "new-1")
+                return seen
+
+        assert await bench.finish(Meanwhile(bench.azure)) == Finished(troubled=1)
+        assert "old" in bench.azure.alive()
+        await bench.finish()
+        assert "old" in bench.azure.alive()
+
+    async def test_once_it_is_being_revoked_it_is_too_late_to_keep_it(self, bench: Bench) -> None:
+        await bench.rotate()
+        await bench.rotator.confirm(bench.azure, CONTOSO, "old")
+        bench.time.now += timedelta(hours=25)
+
+        def cut(name: str) -> None:
+            if name == "admin revoke old":
+                raise Unavailable("Cut.")
+
+        bench.azure.after = cut
+        assert await bench.finish() == Finished(troubled=1)
+        with pytest.raises(ActionRefused, match="too late"):
+            await bench.rotator.keep_longer(bench.azure, CONTOSO, "old")
+        assert (await bench.rotation()).trouble == "Cut."
+        # Nobody says any more that the old one is kept.
+        await bench.acts.revoke(bench.azure, CONTOSO, "new-1")
+        assert (await bench.rotation()).state is RotationState.SUPERSEDED
+
+    async def test_what_was_refused_may_still_be_kept(self, bench: Bench) -> None:
+        await bench.rotate()
+        await bench.rotator.confirm(bench.azure, CONTOSO, "old")
+        bench.time.now += timedelta(hours=25)
+
+        def forbid(name: str) -> None:
+            if name == "admin revoke old":
+                raise NotPermitted("Not permitted.")
+
+        bench.azure.before = forbid
+        assert await bench.finish() == Finished(troubled=1)
+        kept = await bench.rotator.keep_longer(bench.azure, CONTOSO, "old")
+        assert kept.revoke_at
+        assert kept.revoke_at > bench.time.now
+
+    async def test_an_organization_that_is_not_in_the_settings_waits_for_its_return(
+        self, bench: Bench
+    ) -> None:
+        await bench.rotate()
+        await bench.rotator.confirm(bench.azure, CONTOSO, "old")
+        bench.time.now += timedelta(hours=25)
+        away = Finisher(bench.book, Admin(bench.azure), {}, bench.vault)
+        assert await away.finish() == Finished(waiting=1)
+        await bench.finish()
+        assert bench.azure.alive() == {"new-1"}
+
+    async def test_a_hint_that_is_followed_too_early_is_not_lost(self, bench: Bench) -> None:
+        class Slow:
+            """Lets the finisher look before each write of the owner's rows."""
+
+            def __getattr__(self, name: str) -> object:
+                return getattr(bench.store, name)
+
+            async def write(self, table: str, changes: Sequence[Change]) -> list[str]:
+                if table == OWNERS:
+                    await bench.finish()
+                return await bench.store.write(table, changes)
+
+        book = Book(cast("Store", Slow()), bench.time.clock)
+        await Rotator(book).rotate(bench.azure, CONTOSO, "old", Wish(QUARTER))
+        assert await bench.hints() == 1
+
     async def test_a_revoked_one_in_the_vault_stands_in_nobodys_way(self, bench: Bench) -> None:
         await bench.rotate(to_vault=True)
         new = await bench.azure.my_token(CONTOSO, "new-1")
@@ -419,4 +528,4 @@ class TestCrash:
         if rotation is None or rotation.state is not RotationState.SUPERSEDED:
             assert "old" in bench.azure.alive()
         again = await bench.rotate()
-        assert again.secret or again.rotation.is_open
+        assert again.secret or again.rotation.bars_another

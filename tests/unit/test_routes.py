@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,9 @@ from pydantic import SecretStr
 from pat_core.channels.card import digest_card
 from pat_core.channels.render import Renderer
 from pat_core.delivery import Outlet, Sender
-from pat_core.errors import AddressRefused
+from pat_core.errors import AddressRefused, ChannelMisconfigured
 from pat_core.ledger.sqlite import SqliteStore
+from pat_core.model import Digest
 from pat_core.outbox import BY_URGENCY
 from pat_core.routes import Route, Routes, webhook_recipient
 from pat_core.rows import OUTBOX
@@ -99,6 +101,32 @@ class TestWebhook:
         assert isinstance(service.store, SqliteStore)
         service.store.close()
         assert b"s3cret" not in (tmp_path / "ledger.sqlite").read_bytes()
+
+    async def test_a_webhook_that_is_gone_stops_no_other(
+        self, service: Service, cards: FakeChannel
+    ) -> None:
+        other = SecretStr("https://contoso.logic.azure.com/other?sig=s3cret")
+        service.routes = [Route(owner="ana*", teams=WEBHOOK), Route(owner="bo*", teams=other)]
+        # The one that is gone comes first.
+        service.owns(ANA, a_token("ci", 2))
+        service.owns(BO, a_token("cd", 5))
+        await service.scan()
+
+        @dataclass
+        class OneIsGone(FakeChannel):
+            async def send(
+                self, digest: Digest, *, operation_id: str, claimed_at: datetime
+            ) -> None:
+                if digest.recipient == webhook_recipient(WEBHOOK):
+                    raise ChannelMisconfigured("Teams answered 404.")
+                await super().send(digest, operation_id=operation_id, claimed_at=claimed_at)
+
+        gone = OneIsGone(service.time.clock)
+        await self.send(service, email=service.channel, routed=gone)
+        assert gone.told() == [(webhook_recipient(other), "cd", 7)]
+        service.time.now += timedelta(minutes=5)
+        await self.send(service, email=service.channel, routed=cards)
+        assert cards.told() == [(webhook_recipient(WEBHOOK), "ci", 3)]
 
     @pytest.mark.parametrize("is_set_up", [True, False])
     async def test_where_it_fails_for_good_no_other_channel_gets_it_and_ops_know(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pat_core.acts import Acts
 from pat_core.book import Book, Entry
 from pat_core.delivered import Delivered
 from pat_core.delivery import LEASE_FOR, Outlet, Sender
@@ -21,14 +22,17 @@ from pat_core.errors import (
     PatWardenError,
     Unavailable,
 )
+from pat_core.expiry import DEFAULT_WINDOWS_DAYS
 from pat_core.ledger.sqlite import SqliteStore
 from pat_core.local.host import PARALLEL
 from pat_core.messages import BATCH
 from pat_core.model import EXPIRED, Deed, Organization, Owner, Token
 from pat_core.outbox import BY_URGENCY
+from pat_core.rotation import Rotator, Wish
 from pat_core.rows import OUTBOX, OWNERS, RUNS
 from tests.fakes import NOW, FakeAzureDevOps, FakeChannel, FakeTime
-from tests.service import Service
+from tests.hands import Azure
+from tests.service import CONTOSO, Service
 
 pytestmark = pytest.mark.anyio
 FABRIKAM = Organization("fabrikam")
@@ -247,6 +251,35 @@ class TestCoverage:
         assert await service.keys(OWNERS, ANA.partition) == []
 
 
+class TestDecided:
+    @pytest.mark.parametrize("decided", ["let expire", "snooze"])
+    async def test_a_token_with_another_end_starts_anew_wherever_it_was_given(
+        self, service: Service, decided: str
+    ) -> None:
+        own = Azure(service.time.clock)
+        own.owns(token("a", 20))
+        acts = Acts(Book(service.store, service.time.clock), DEFAULT_WINDOWS_DAYS)
+        if decided == "snooze":
+            await acts.snooze(own, CONTOSO, "a", 7)
+        else:
+            await acts.let_expire(own, CONTOSO, "a")
+        service.owns(ANA, token("a", 20))
+        assert await service.run() == []
+        service.owns(ANA, token("a", 21))
+        assert await service.run() == [(ANA.address, "a", 30)]
+
+    async def test_one_that_is_being_replaced_stays_quiet(self, service: Service) -> None:
+        own = Azure(service.time.clock)
+        own.owns(token("a", 20))
+        rotator = Rotator(Book(service.store, service.time.clock))
+        await rotator.rotate(own, CONTOSO, "a", Wish(timedelta(days=90)))
+        await rotator.confirm(own, CONTOSO, "a")
+        service.owns(ANA, token("a", 21), own.tokens["new-1"])
+        await service.run()
+        told = [each for digest in service.channel.sent.values() for each in digest.notices]
+        assert [notice.deed for notice in told] == [Deed.ROTATED]
+
+
 class Crash(BaseException):
     """The program dies here."""
 
@@ -263,7 +296,7 @@ class TestCrash:
         service.channel.after_sending = None
         service.owns(ANA, token("a", 5), token("new", 2))
         await service.scan()
-        assert (await service.send()).held == 2
+        assert (await service.send()).held == 1
         service.time.now += LEASE_FOR
         await service.send()
         first, again, other = service.channel.calls

@@ -165,6 +165,8 @@ class TestRefused:
         [
             (error(400, "InvalidRecipientEmailAddress"), AddressRefused, "400"),
             (error(400, "EmailDroppedAllRecipientsSuppressed"), AddressRefused, "Suppressed"),
+            (error(400, "InvalidEmailAddress"), AddressRefused, "400"),
+            (error(400, "WhatNobodyListed"), ChannelError, "WhatNobodyListed"),
             (error(400, "InvalidSenderUserName"), ChannelMisconfigured, "PAT_EMAIL_SENDER"),
             (error(401, "Denied"), ChannelMisconfigured, "401"),
             (error(403, "Forbidden"), ChannelMisconfigured, "Owner"),

@@ -40,7 +40,7 @@ from pat_core.model import (
     TokenReading,
     UserPage,
 )
-from pat_core.outbox import trace_row
+from pat_core.outbox import trace_rows
 from pat_core.posts import ACTIONS, read_asked
 from pat_core.reports import ARRIVED, LOST, Reports
 from pat_core.rows import OUTBOX, Change, Verb
@@ -693,7 +693,7 @@ REPORT: Final = {
 def reports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reports]:
     """What hears of one mail that was sent to somebody who is owed nothing by now."""
     store = SqliteStore(tmp_path_factory.mktemp("ledger") / "ledger.db")
-    row = trace_row(OPERATION, ANA.address, "email", [ANA])
+    (row,) = trace_rows(OPERATION, ANA.address, "email", [ANA])
     asyncio.run(store.write(OUTBOX, [Change(Verb.PUT, row)]))
     yield Reports(Desk(store, FakeTime().clock, ("email", "teams")))
     store.close()
