@@ -354,6 +354,13 @@ def test_each_alert_leads_to_a_section_of_the_readme() -> None:
     assert set(names) <= {heading.lower().replace(" ", "-") for heading in headings}
 
 
+def test_the_readme_lists_each_function() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = readme[readme.index("| function | runs | does |") :].partition("\n\n")[0]
+    rows = re.findall(r"^\| (`.+?`) \|", table, re.MULTILINE)
+    assert sorted(re.findall(r"`(\w+)`", " ".join(rows))) == sorted(FUNCTIONS)
+
+
 def test_each_output_that_the_readme_names_is_one() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     deploy = readme[readme.index("## Deploy") : readme.index("## Configure")]
