@@ -132,7 +132,7 @@ param recommendedDays int = 90
 @maxLength(36)
 param adminGroup string = ''
 
-@description('When to scan: second, minute, hour, day, month, weekday, UTC.')
+@description('When to scan, once a day at least: second, minute, hour, day, month, weekday, UTC.')
 @minLength(11)
 param scanSchedule string = '0 0 5 * * *'
 
@@ -292,7 +292,11 @@ var usesAdminToken = adminTokenInVault || !empty(adminToken)
 var usesTeamsWebhook = teamsWebhookUrlInVault || !empty(teamsWebhookUrl)
 var usesRoutes = routesInVault || !empty(routes)
 var makesApplication = createSignIn && empty(existingClientId)
-var pagesUrl = empty(publicUrl) ? functions.outputs.url : publicUrl
+// A slash at the end is left out as in pat_core/settings.py: Entra compares redirect addresses
+// sign by sign.
+var givenUrl = trim(publicUrl)
+var ownUrl = endsWith(givenUrl, '/') ? substring(givenUrl, 0, length(givenUrl) - 1) : givenUrl
+var pagesUrl = empty(ownUrl) ? functions.outputs.url : ownUrl
 var clientId = makesApplication ? signIn!.outputs.clientId : existingClientId
 var secretsUrl = '${vault.outputs.url}/secrets'
 

@@ -1,3 +1,3 @@
 """PAT Warden: no personal access token dies unnoticed."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

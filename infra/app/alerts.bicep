@@ -95,7 +95,7 @@ var always = [
   {
     name: 'identity-lost'
     title: 'The identity lost its place in an organization'
-    description: 'Azure DevOps refuses the service in an organization. Look at whether the identity is still a member there, and in Project Collection Administrators.'
+    description: 'Azure DevOps refuses the service in an organization. Look at whether the identity, or the owner of the admin PAT, is still a member there and in Project Collection Administrators.'
     query: replace(signInRefused, '{kinds}', lostKinds)
     severity: 1
     range: 'P1D'

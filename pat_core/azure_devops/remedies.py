@@ -7,7 +7,7 @@ from typing import Final
 
 from pat_core.azure_devops.wire import Request
 
-_SCAN_SCOPES: Final = "Graph (read) and Token Administration (read)"
+_SCAN_SCOPES: Final = "Graph (read) and Token Administration (read & manage)"
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,6 +128,17 @@ class TestSettings:
                 compared += 1
         assert compared == 8
 
+    def test_the_address_of_the_pages_ends_without_a_slash(self) -> None:
+        # Settings leave it out; with it Entra would not know the redirect address again.
+        source = bicep.text("main.bicep")
+        given = re.findall(r"^var (?:given|own|pages)Url = (.+)$", source, re.MULTILINE)
+        assert given == [
+            "trim(publicUrl)",
+            "endsWith(givenUrl, '/') ? substring(givenUrl, 0, length(givenUrl) - 1) : givenUrl",
+            "empty(ownUrl) ? functions.outputs.url : ownUrl",
+        ]
+        assert re.findall(r"(?:= |: |\(|\{)publicUrl\b", source) == ["(publicUrl"]
+
     def test_the_names_that_are_left_out_exist(self) -> None:
         assert DESK_ONLY.keys() | MADE_HERE.keys() | FROM_VAULT <= Settings.model_fields.keys()
         assert all(info.default is not PydanticUndefined for info in Settings.model_fields.values())
@@ -341,6 +352,13 @@ def test_each_alert_leads_to_a_section_of_the_readme() -> None:
     headings = re.findall(r"^#+ (.+)$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
     assert len(names) == 7
     assert set(names) <= {heading.lower().replace(" ", "-") for heading in headings}
+
+
+def test_the_readme_lists_each_function() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = readme[readme.index("| function | runs | does |") :].partition("\n\n")[0]
+    rows = re.findall(r"^\| (`.+?`) \|", table, re.MULTILINE)
+    assert sorted(re.findall(r"`(\w+)`", " ".join(rows))) == sorted(FUNCTIONS)
 
 
 def test_each_output_that_the_readme_names_is_one() -> None:

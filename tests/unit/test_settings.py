@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pat_core.azure_devops.remedies import FOR_PAT
 from pat_core.errors import SettingsError
 from pat_core.model import Organization
 from pat_core.routes import Route
@@ -255,6 +256,14 @@ class TestReadme:
         text = (ROOT / "README.md").read_text(encoding="utf-8")
         named = re.findall(r"^\| `(PAT_[A-Z_]+)` \|", text, flags=re.MULTILINE)
         assert sorted(named) == sorted(f"PAT_{name.upper()}" for name in Settings.model_fields)
+
+    def test_the_scopes_of_an_admin_pat_are_the_same_everywhere(self) -> None:
+        # Azure DevOps offers no scope that only reads tokens.
+        assert "Graph (read) and Token Administration (read & manage)" in FOR_PAT.sign_in
+        for name in ("README.md", ".env.example"):
+            text = re.sub(r"[\s#*]+", " ", (ROOT / name).read_text(encoding="utf-8"))
+            found = re.findall(r"Token Administration ?\(([^)]+)\)", text)
+            assert set(found) == {"read & manage"}, name
 
     def test_its_first_block_is_what_ci_runs(self) -> None:
         text = (ROOT / "README.md").read_text(encoding="utf-8")
