@@ -97,7 +97,7 @@ param emailPerMinute int?
 
 @description('Mails an hour, where the provider allows other than 100, or 10 for a domain that Azure manages.')
 @minValue(1)
-@maxValue(3000)
+@maxValue(2500)
 param emailPerHour int?
 
 @description('Mails to one address in a day; more wait for the next.')

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from pat_core.dossiers import Administrator, Dossiers
 from pat_core.downloads import Downloads
@@ -26,7 +26,7 @@ from pat_core.trail import Trail
 from pat_core.views import Problem
 from pat_core.web.administrators import Administrators, name_in
 from pat_core.web.fleet_pages import FleetAnswer, FleetPages
-from pat_core.web.http import WebRequest, WebResponse, to
+from pat_core.web.http import WebRequest, WebResponse, to, to_sign_in
 from pat_core.web.queries import FLEET, read_query
 from pat_core.web.session import Sessions
 
@@ -166,14 +166,14 @@ class AdminFront:
     ) -> Administrator | WebResponse:
         """Who asks, or what is told to somebody else."""
         if "bearer" not in session:
-            return _to_sign_in(request)
+            return to_sign_in(request)
         claims = None
         if self.administrators and session.get("id_token"):
             try:
                 claims = await self.administrators.claims(str(session["id_token"]))
             except NotSignedIn:
                 noted(Why.SIGNATURE)
-                return _to_sign_in(request)
+                return to_sign_in(request)
         if claims is None:
             return self._problem(refused(Why.ROLE), str(session.get("name", "")))
         return Administrator(f"entra:{claims['oid']}", name_in(claims))
@@ -213,17 +213,6 @@ class AdminFront:
     @property
     def _now(self) -> datetime:
         return self.fleet.clock()
-
-
-def _to_sign_in(request: WebRequest) -> WebResponse:
-    return to(f"/sign-in?{urlencode({'next': _landing(request)})}")
-
-
-def _landing(request: WebRequest) -> str:
-    """Where to go on after signing in: the page that was asked for, never an act."""
-    if request.method != "GET":
-        return request.path.rpartition("/")[0]
-    return f"{request.path}?{urlencode(request.query)}" if request.query else request.path
 
 
 def _unreadable() -> ActionRefused:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypedDict, Unpack
 
 from pat_core.decision import NO_ADDRESS
 from pat_core.errors import Conflict
@@ -40,6 +40,25 @@ class Entry:
     rotation: Rotation | None = None
     deed: Deed | None = None
     detail: str = ""
+
+
+class Follows(TypedDict, total=False):
+    """What a step of a rotation does to its old token, and what its owner is told of it."""
+
+    lets_expire: bool
+    is_valid: bool
+    deed: Deed
+    detail: str
+
+
+def rotation_entry(old: Token, rotation: Rotation, **follows: Unpack[Follows]) -> Entry:
+    """A rotation as it is now, and what follows from it."""
+
+    def standing(known: Standing) -> Standing:
+        return replace(known, lets_expire=follows.get("lets_expire", known.lets_expire))
+
+    token = replace(old, is_valid=old.is_valid and follows.get("is_valid", True))
+    return Entry(token, standing, rotation, follows.get("deed"), follows.get("detail", ""))
 
 
 @dataclass(frozen=True, slots=True)

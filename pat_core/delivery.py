@@ -153,8 +153,8 @@ class _Visit:
         lease = await self._take_lease()
         if lease is None:
             return Delivered(held=1)
-        pointers = await self.desk.pointers(self.recipient)
-        items = [item for pointer in pointers for item in await self.desk.waiting(pointer.owner)]
+        hints = await self.desk.hints_to(self.recipient)
+        items = [item for hint in hints for item in await self.desk.waiting(hint.owner)]
         await self.desk.settle(
             [item for item in items if item.notice is None], NoticeState.NOT_NEEDED
         )
@@ -162,7 +162,7 @@ class _Visit:
         for channel, operation, parcel in self._parcels(items):
             outcome += await self._send(channel, operation, parcel)
         if not outcome.failed and not outcome.waiting:
-            await self._delete(hint.row for hint in [self.hint, *pointers])
+            await self._delete(hint.row for hint in [self.hint, *hints])
         await self._delete([lease])
         return outcome
 

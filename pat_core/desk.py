@@ -62,7 +62,7 @@ class Desk:
             return None
         return next(iter(fallbacks[fallbacks.index(channel) + 1 :]), None)
 
-    async def pointers(self, recipient: str) -> list[Hint]:
+    async def hints_to(self, recipient: str) -> list[Hint]:
         """The hints to the owners whose notices go to a recipient."""
         rows = self.store.rows(OUTBOX, by_recipient(recipient), after=OWNER)
         return [read_hint(row) async for row in rows if row.key.startswith(OWNER)]

@@ -8,17 +8,18 @@ PatWardenError
 │   ├── OrganizationNotFound no such organization
 │   ├── OwnerGone            no such user: the owner left the organization
 │   ├── IdentityNotFound     no such service identity, or it is not known yet
-│   ├── Throttled            asked to wait, more often than we are willing to
+│   ├── Throttled            asked to wait, longer than we are willing to
 │   ├── Unavailable          broken connection or server fault, more often than we are willing to
 │   ├── RequestRefused       the request itself was refused
 │   ├── TokenRefused         a token may not be made or changed like that: a policy, a wrong value
 │   ├── TokenNotFound        the caller has no such token
 │   └── BrokenReply          the reply cannot be read
 ├── ActionRefused            what an owner asked for cannot be done to this token now
-├── BadMessage              a message on a queue that is none of ours
-├── MessageTooNew           a message on a queue that a newer version wrote
-├── QueueUnavailable        a queue cannot be written or read
+├── BadMessage               a message on a queue that is none of ours
+├── MessageTooNew            a message on a queue that a newer version wrote
+├── QueueUnavailable         a queue cannot be written or read
 │   └── QueueRefused         this identity may not
+├── EntraUnavailable         the keys of Microsoft Entra could not be fetched; later it may work
 ├── LedgerError
 │   ├── Conflict             somebody else changed the row first
 │   ├── LedgerTooNew         written by a newer version
@@ -199,6 +200,8 @@ class LedgerRefused(LedgerUnavailable):
 
 class EntraUnavailable(PatWardenError):
     """The keys of Microsoft Entra could not be fetched; later it may work."""
+
+    permanent = False
 
 
 class VaultError(PatWardenError):

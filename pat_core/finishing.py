@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final, Protocol, Unpack
 
 from pat_core.audit import SERVICE, Result
-from pat_core.book import Book, Entry
+from pat_core.book import Book, Follows, rotation_entry
 from pat_core.errors import AzureDevOpsError, Conflict, PatWardenError, VaultError
-from pat_core.model import Deed, Organization, Owner, Standing, Token
+from pat_core.model import Deed, Organization, Owner, Token
 from pat_core.ports import SILENT, Meter, TokenAdmin, TokenReader, Vault
 from pat_core.records import Account
 from pat_core.rotation import rotated_words
@@ -240,20 +240,8 @@ class _Visit:
             if trail and asked:
                 await trail.ended(asked, result)
 
-    async def _write(
-        self,
-        rotation: Rotation,
-        *,
-        lets_expire: bool | None = None,
-        is_valid: bool = True,
-        deed: Deed | None = None,
-        detail: str = "",
-    ) -> str:
-        def standing(known: Standing) -> Standing:
-            return known if lets_expire is None else replace(known, lets_expire=lets_expire)
-
-        old = replace(self.old, is_valid=self.old.is_valid and is_valid)
-        entry = Entry(old, standing, rotation, deed, detail)
+    async def _write(self, rotation: Rotation, **follows: Unpack[Follows]) -> str:
+        entry = rotation_entry(self.old, rotation, **follows)
         return await self.finisher.book.write(self.owner, entry)
 
     @property

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from typing import Final
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from pydantic import SecretStr
 
@@ -32,7 +32,7 @@ from pat_core.rotation import Hands, Rotated, Rotator
 from pat_core.signals import ROTATION_COUNT
 from pat_core.trail import Trail
 from pat_core.views import Problem
-from pat_core.web.http import WebRequest, WebResponse, as_json, as_problem, to
+from pat_core.web.http import WebRequest, WebResponse, as_json, as_problem, to, to_sign_in
 from pat_core.web.pages import Pages, Shown
 from pat_core.web.session import Sessions
 from pat_core.web.sign_in import SignIn, own_path
@@ -235,12 +235,12 @@ class Front:
         try:
             caller = await self._caller(request)
             if caller is None:
-                return self._to_sign_in(request)
+                return to_sign_in(request)
             name = caller.name
             return await answer(caller)
         except NotSignedIn as fault:
             if request.bearer is None:
-                return self._to_sign_in(request)
+                return to_sign_in(request)
             return self._refuse(request, problem_of(fault))
         except TokenNotFound:
             # The same words whatever it is: whose a token is, or that it exists, is not revealed.
@@ -286,10 +286,6 @@ class Front:
         if found is None or not re.fullmatch(AUTHORIZATION_ID, authorization_id):
             raise _UNKNOWN
         return found
-
-    def _to_sign_in(self, request: WebRequest) -> WebResponse:
-        landing = request.path if request.method == "GET" else request.path.rpartition("/")[0]
-        return to(f"/sign-in?{urlencode({'next': landing})}")
 
     def _refuse(self, request: WebRequest, problem: Problem, who: str = "") -> WebResponse:
         if request.bearer is None:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
 from pat_core.model import Notice, Owner
-from pat_core.rows import Change, Row, Value, Verb, key_time, short_hash
+from pat_core.owner_records import owner_columns, owner_of
+from pat_core.rows import Change, Row, Verb, key_time, short_hash
 
 BY_URGENCY: Final = "due"
 """The partition of all hints, the soonest expiry first."""
@@ -55,12 +56,7 @@ def hints(owner: Owner, notices: Sequence[Notice], channel: str = "") -> tuple[C
     """
     soonest = min(notice.expires_at for notice in notices)
     owner_hash = short_hash(owner.partition)
-    values = {
-        "recipient": owner.address,
-        "organization": owner.organization,
-        "subject_descriptor": owner.subject_descriptor,
-        "display_name": owner.display_name,
-    }
+    values = owner_columns(owner) | {"recipient": owner.address}
     urgency = "|".join((key_time(soonest), short_hash(owner.address), owner_hash, channel))
     return (
         Change(Verb.PUT, Row(by_recipient(owner.address), f"{OWNER}{owner_hash}", values)),
@@ -70,39 +66,20 @@ def hints(owner: Owner, notices: Sequence[Notice], channel: str = "") -> tuple[C
 
 def read_hint(row: Row) -> Hint:
     """The hint that a row gives."""
-    get = {name: str(value) for name, value in row.values.items()}
-    owner = Owner(
-        get["organization"],
-        get["subject_descriptor"],
-        get.get("display_name", ""),
-        get["recipient"],
-    )
-    return Hint(get["recipient"], owner, row, get.get("channel", ""))
+    recipient = str(row.values["recipient"])
+    owner = replace(owner_of(row), address=recipient)
+    return Hint(recipient, owner, row, str(row.values.get("channel", "")))
 
 
 def unsent_row(owner: Owner, why: str, now: datetime) -> Row:
     """The row that tells ops of an owner whom nobody could tell; one for each owner."""
-    values: dict[str, Value] = {
-        "organization": owner.organization,
-        "subject_descriptor": owner.subject_descriptor,
-        "display_name": owner.display_name,
-        "address": owner.address,
-        "reason": why,
-        "since": now,
-    }
+    values = owner_columns(owner) | {"reason": why, "since": now}
     return Row(UNSENT, short_hash(owner.partition), values)
 
 
 def read_unsent(row: Row) -> tuple[Owner, str]:
     """The owner whom nobody could tell, and why."""
-    get = {name: str(value) for name, value in row.values.items()}
-    owner = Owner(
-        get["organization"],
-        get["subject_descriptor"],
-        get.get("display_name", ""),
-        get.get("address", ""),
-    )
-    return owner, get["reason"]
+    return owner_of(row), str(row.values["reason"])
 
 
 def trace(operation_id: str) -> str:

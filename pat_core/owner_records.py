@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from pat_core.model import Owner
-from pat_core.rows import Row
+from pat_core.rows import Row, Value
 
 OWNER_KEY: Final = "owner"
 
@@ -25,17 +25,31 @@ class OwnerRecord:
     version: str = field(default="", compare=False)
 
 
-def owner_row(record: OwnerRecord) -> Row:
-    """The row of an owner, in the owner's own partition."""
-    owner = record.owner
-    values = {
+def owner_columns(owner: Owner) -> dict[str, Value]:
+    """The columns that say who an owner is, the same in each row that does."""
+    return {
         "organization": owner.organization,
         "subject_descriptor": owner.subject_descriptor,
         "display_name": owner.display_name,
         "address": owner.address,
-        "gone_at": record.gone_at,
-        "listed": record.listed,
     }
+
+
+def owner_of(row: Row) -> Owner:
+    """Who an owner is, by the columns of a row."""
+    get = {name: str(value) for name, value in row.values.items()}
+    return Owner(
+        get["organization"],
+        get["subject_descriptor"],
+        get.get("display_name", ""),
+        get.get("address", ""),
+    )
+
+
+def owner_row(record: OwnerRecord) -> Row:
+    """The row of an owner, in the owner's own partition."""
+    owner = record.owner
+    values = {**owner_columns(owner), "gone_at": record.gone_at, "listed": record.listed}
     given = {name: value for name, value in values.items() if value}
     return Row(owner.partition, OWNER_KEY, given, record.version)
 
@@ -43,10 +57,5 @@ def owner_row(record: OwnerRecord) -> Row:
 def read_owner(row: Row) -> OwnerRecord:
     """The owner that a row gives."""
     get: dict[str, Any] = dict(row.values)
-    owner = Owner(
-        get["organization"],
-        get["subject_descriptor"],
-        get.get("display_name", ""),
-        get.get("address", ""),
-    )
+    owner = owner_of(row)
     return OwnerRecord(owner, get.get("gone_at"), get.get("listed", ""), row.version)

@@ -32,8 +32,6 @@ async def preview(store: Store, clock: Clock, most: int = MOST_SHOWN) -> list[Di
 
 async def _digest(desk: Desk, recipient: str) -> Digest:
     items = [
-        item
-        for pointer in await desk.pointers(recipient)
-        for item in await desk.waiting(pointer.owner)
+        item for hint in await desk.hints_to(recipient) for item in await desk.waiting(hint.owner)
     ]
     return compose((item.notice for item in items if item.notice), recipient)

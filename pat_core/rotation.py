@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Protocol
+from typing import Protocol, Unpack
 
 from pydantic import SecretStr
 
-from pat_core.book import Book, Entry
+from pat_core.book import Book, Follows, rotation_entry
 from pat_core.digest import date_and_time
 from pat_core.errors import (
     ActionRefused,
@@ -31,7 +31,6 @@ from pat_core.model import (
     NewToken,
     Organization,
     Owner,
-    Standing,
     Token,
     VaultSecret,
 )
@@ -316,22 +315,9 @@ class _Turn:
         await self.hands.revoke(self.organization, rotation.new_id)
         return await self.write(ended(rotation, self.book.clock()))
 
-    async def write(
-        self,
-        rotation: Rotation,
-        *,
-        lets_expire: bool | None = None,
-        is_valid: bool = True,
-        deed: Deed | None = None,
-        detail: str = "",
-    ) -> Rotation:
+    async def write(self, rotation: Rotation, **follows: Unpack[Follows]) -> Rotation:
         """The rotation as it stands in the ledger. Raises Conflict, LedgerUnavailable."""
-
-        def standing(known: Standing) -> Standing:
-            return known if lets_expire is None else replace(known, lets_expire=lets_expire)
-
-        token = replace(self.old, is_valid=is_valid)
-        entry = Entry(token, standing, rotation, deed, detail)
+        entry = rotation_entry(self.old, rotation, **follows)
         return replace(rotation, version=await self.book.write(self.owner, entry))
 
 

@@ -14,7 +14,8 @@ from enum import Enum, StrEnum
 from typing import Any, Final
 
 from pat_core.model import IssuedToken, Owner, Token, VaultSecret
-from pat_core.rows import Change, Row, Value, Verb, short_hash
+from pat_core.owner_records import owner_columns, owner_of
+from pat_core.rows import Change, Row, Verb, short_hash
 
 ROTATION_KEY: Final = "rotation|"
 ROTATING: Final = "rotating"
@@ -183,13 +184,7 @@ def rotation_key(authorization_id: str) -> str:
 
 def rotating_hint(owner: Owner, authorization_id: str) -> Row:
     """The row that leads to a rotation that is not over; written first, deleted last."""
-    values: dict[str, Value] = {
-        "organization": owner.organization,
-        "subject_descriptor": owner.subject_descriptor,
-        "display_name": owner.display_name,
-        "address": owner.address,
-        "authorization_id": authorization_id,
-    }
+    values = owner_columns(owner) | {"authorization_id": authorization_id}
     return Row(ROTATING, short_hash(f"{owner.partition}|{authorization_id}"), values)
 
 
@@ -200,14 +195,7 @@ def put_hint(owner: Owner, authorization_id: str) -> Change:
 
 def read_rotating_hint(row: Row) -> tuple[Owner, str]:
     """Whose rotation of which token a hint leads to."""
-    get = {name: str(value) for name, value in row.values.items()}
-    owner = Owner(
-        get["organization"],
-        get["subject_descriptor"],
-        get.get("display_name", ""),
-        get.get("address", ""),
-    )
-    return owner, get["authorization_id"]
+    return owner_of(row), str(row.values["authorization_id"])
 
 
 def rotation_row(partition: str, rotation: Rotation) -> Row:

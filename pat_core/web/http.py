@@ -9,7 +9,7 @@ from functools import cache
 from http import HTTPStatus
 from importlib.resources import files
 from typing import Final
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from pydantic import SecretStr
 
@@ -124,6 +124,18 @@ def to(place: str, cookie: str = "") -> WebResponse:
     """The response that leads the browser on, with a Set-Cookie header where there is one."""
     headers = {"Location": place} | ({"Set-Cookie": cookie} if cookie else {})
     return WebResponse(HTTPStatus.SEE_OTHER, headers=headers)
+
+
+def to_sign_in(request: WebRequest) -> WebResponse:
+    """The response that leads to signing in, and after it to the page that was asked for."""
+    return to(f"/sign-in?{urlencode({'next': _landing(request)})}")
+
+
+def _landing(request: WebRequest) -> str:
+    # Never an act: its token's page is where it can be asked for again.
+    if request.method != "GET":
+        return request.path.rpartition("/")[0]
+    return f"{request.path}?{urlencode(request.query)}" if request.query else request.path
 
 
 def as_json(status: int, body: Body, kind: str = JSON) -> WebResponse:

@@ -70,6 +70,11 @@ class TestSignIn:
             assert first.headers["location"] == f"/sign-in?next={path.replace('/', '%2F')}"
             assert await house.signed_in(browser, person, path) == path
             assert (await browser.get(path)).status_code == 200
+        async with house.browser() as browser:
+            asked = "/tokens?show=all"
+            first = await browser.get(asked)
+            assert first.headers["location"] == "/sign-in?next=%2Ftokens%3Fshow%3Dall"
+            assert await house.signed_in(browser, person, asked) == asked
 
     @pytest.mark.parametrize(
         "elsewhere",
