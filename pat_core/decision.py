@@ -51,7 +51,7 @@ def due_notices(
     """The notices that are due for the tokens seen, in their order.
 
     One that was noted before for the same token, `valid_to` and window is not due again, however
-    often the token was extended and shortened in between, unless its owner could not be reached.
+    often the token was extended and shortened in between, unless it went to nobody.
     """
     notices = []
     for token in seen:
@@ -59,7 +59,7 @@ def due_notices(
         if window is None:
             continue
         noted = account.notices.get(notice_key(token, window))
-        if noted is None or noted.state is NoticeState.UNREACHABLE:
+        if noted is None or noted.state is NoticeState.UNREACHABLE or noted.was_dropped:
             notices.append(as_notice(owner, token, window))
     return notices
 
@@ -147,7 +147,7 @@ class _Telling:
         known = self.account.notices.get(record.key)
         if known is None:
             yield write(notice_row(self.owner.partition, record))
-        elif known.reason != record.reason and not record.is_copy:
+        elif known.was_dropped or (known.reason != record.reason and not record.is_copy):
             again = replace(record, version=known.version)
             yield write(notice_row(self.owner.partition, again))
 

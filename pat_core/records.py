@@ -83,6 +83,11 @@ class NoticeRecord:
         key = _notice_key(self.authorization_id, self.valid_to, self.window)
         return f"{key}|{short_hash(self.recipient)}" if self.is_copy else key
 
+    @property
+    def was_dropped(self) -> bool:
+        """True for a notice that surely went to nobody, since it was not needed just then."""
+        return self.state is NoticeState.NOT_NEEDED and not self.operation_id
+
 
 _ENDS: Final = (Deed.REVOKED, Deed.TAKEN)
 _SHOWN_WITHIN: Final = timedelta(hours=2)
@@ -122,16 +127,22 @@ class Account:
         """What is decided of a token as it is now.
 
         Somebody who gave it another end, be it in Azure DevOps, needs it still: what was decided
-        for the end before is over, unless the token is being replaced.
+        for the end before is over, unless the token is being replaced. A notice that was dropped
+        told nobody.
         """
         record = self.tokens.get(token.authorization_id)
         if record is None:
             return Standing()
+        standing = record.standing
+        if standing.notified_window is not None:
+            told = self.notices.get(notice_key(token, standing.notified_window))
+            if told and told.was_dropped:
+                standing = replace(standing, notified_window=None, notified_valid_to=None)
         rotation = self.rotations.get(token.authorization_id)
         replaced = rotation is not None and rotation.state in UNFINISHED
         if replaced or record.token.valid_to == token.valid_to:
-            return record.standing
-        return replace(record.standing, snoozed_until=None, lets_expire=False)
+            return standing
+        return replace(standing, snoozed_until=None, lets_expire=False)
 
     def origin(self, authorization_id: str) -> Rotation | None:
         """The rotation that made a token, or None."""

@@ -43,9 +43,12 @@ class Fate:
         self,
         place: str,
         act: Callable[[], Awaitable[Answer]],
-        faults: Callable[[Random], Exception],
+        faults: Callable[[Random, bool], Exception],
     ) -> Answer:
-        """What the act gives, unless fate has it otherwise."""
+        """What the act gives, unless fate has it otherwise.
+
+        `faults` makes an error; it is told whether the act was done, which not every one allows.
+        """
         for _ in range(self.draw.randrange(3)):
             await asyncio.sleep(0)
         if self.is_dead:
@@ -55,9 +58,10 @@ class Fate:
             return await act()
         blow = self.draw.choice(list(Blow))
         self.hits[f"{place}: {blow}"] += 1
-        if blow in (Blow.FAILS_AFTER, Blow.DIES_AFTER):
+        is_done = blow in (Blow.FAILS_AFTER, Blow.DIES_AFTER)
+        if is_done:
             await act()
         if blow in (Blow.FAILS_BEFORE, Blow.FAILS_AFTER):
-            raise faults(self.draw)
+            raise faults(self.draw, is_done)
         self.is_dead = True
         raise Died

@@ -10,9 +10,13 @@ from datetime import datetime, timedelta
 
 from pat_core.expiry import DEFAULT_WINDOWS_DAYS
 from pat_core.model import Deed, Token
+from pat_core.rotations import BOTH_LIVE, ROTATION_KEY, RotationState
+from pat_core.rows import OWNERS
 from pat_core.run_log import RunLog
 from tests.simulation.history import Step, shorter
 from tests.simulation.run import PLACE, Simulation
+
+_KNOWN_TO_THE_OWNER = (*BOTH_LIVE, RotationState.DONE)
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,7 @@ async def _broken(simulation: Simulation, steps: Sequence[Step]) -> list[str]:
         *_untold(simulation, scanned_at),
         *_twice(simulation),
         *_secrets(simulation),
+        *_orphans(simulation),
         *simulation.overstated,
         *await _unfinished(simulation),
     ]
@@ -93,6 +98,36 @@ def _untold(simulation: Simulation, scanned_at: datetime) -> list[str]:
             if not any(owner.display_name in each for each in simulation.unsent):
                 wrong.append(f"1: {token.authorization_id} in window {window} was told to nobody")
     return wrong
+
+
+def _orphans(simulation: Simulation) -> Iterator[str]:
+    """5: a new token that reached nobody is revoked, as long as its owner is there.
+
+    Where it was shown, and the answer may have got lost, its owner is asked; where it could not be
+    told from others, the owner was told to look.
+    """
+    world = simulation.world
+    owners = [rows for (table, _), rows in simulation.store.tables.items() if table == OWNERS]
+    asked = {
+        str(row.values.get("new_id"))
+        for rows in owners
+        for key, row in rows.items()
+        if key.startswith(ROTATION_KEY) and row.values["state"] in _KNOWN_TO_THE_OWNER
+    }
+    looks = {
+        notice.token.authorization_id
+        for _, digest in world.mails.values()
+        for notice in digest.notices
+        if notice.deed is Deed.GIVEN_UP and "second token" in notice.detail
+    }
+    for descriptor, owner in world.people.items():
+        for token in world.listed(descriptor):
+            name = token.authorization_id
+            lives = token.is_valid and token.valid_to > simulation.now
+            if not owner.address or world.parents.get(name) in looks:
+                continue
+            if lives and name in world.parents and name not in world.handed | asked:
+                yield f"5: {name} lives, and nobody has it"
 
 
 async def _unfinished(simulation: Simulation) -> list[str]:

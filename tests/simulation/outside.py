@@ -97,29 +97,29 @@ class World:
         return tuple(self.tokens.get(descriptor, {}).values())
 
 
-def _azure_fault(draw: Random) -> Exception:
+def _azure_fault(draw: Random, is_done: bool) -> Exception:
     kind = draw.randrange(4)
-    if kind == 0:
+    if kind == 0 and not is_done:
         return Throttled("Azure DevOps asks to wait.", seconds=draw.randrange(1, 300))
     if kind == 1:
         return BrokenReply("The reply is HTML.")
     return Unavailable("The connection broke.")
 
 
-def _storage_fault(_: Random) -> Exception:
+def _storage_fault(_: Random, is_done: bool) -> Exception:
     return LedgerUnavailable("The storage is away.")
 
 
-def _queue_fault(_: Random) -> Exception:
+def _queue_fault(_: Random, is_done: bool) -> Exception:
     return QueueUnavailable("The queue is away.")
 
 
-def _vault_fault(_: Random) -> Exception:
+def _vault_fault(_: Random, is_done: bool) -> Exception:
     return VaultUnavailable("The vault is away.")
 
 
-def _mail_fault(draw: Random) -> Exception:
-    if draw.random() < 0.3:
+def _mail_fault(draw: Random, is_done: bool) -> Exception:
+    if draw.random() < 0.3 and not is_done:
         return ChannelBusy("The provider asks to wait.", seconds=draw.randrange(1, 120))
     return ChannelError("The provider gave no answer.")
 

@@ -60,7 +60,7 @@ class Simulation:
     world: World = field(init=False)
     hits: Counter[str] = field(default_factory=Counter)
     crossed: set[str] = field(default_factory=set)
-    excused: set[str] = field(default_factory=set)
+    excused: set[tuple[str, datetime]] = field(default_factory=set)
     confirmed: set[str] = field(default_factory=set)
     crashes: list[str] = field(default_factory=list)
     unsent: set[str] = field(default_factory=set)
@@ -115,11 +115,18 @@ class Simulation:
         fate = Fate(draw, rate, self.hits, self.crossed)
         self.world.fate, self.queues.draw = fate, draw
         self.queues.twice = rate
-        if kind in _BY_OWNERS:
-            await self._one_or_two(lambda: _BY_OWNERS[kind](self, draw), fate, draw)
-            return
-        await self._one_or_two(lambda: self._by_timer(kind, fate), fate, draw)
+        kinds = [kind]
+        if rate and draw.random() < 0.2:
+            kinds.append(kind)
+        if rate and draw.random() < 0.2:
+            kinds.append(draw.choice((*_BY_TIMERS, *_BY_OWNERS)))
+        await self._at_once([self._work(each, fate, draw) for each in kinds])
         await self._look_at_runs(before)
+
+    def _work(self, kind: Kind, fate: Fate, draw: Random) -> Coroutine[Any, Any, None]:
+        if kind in _BY_OWNERS:
+            return _BY_OWNERS[kind](self, draw)
+        return self._by_timer(kind, fate)
 
     async def _look_at_runs(self, before: tuple[int, set[str]]) -> None:
         """6: a run that says that it is complete has read everybody who was there all along."""
@@ -139,12 +146,9 @@ class Simulation:
             if counted > len(read):
                 self.overstated.append(f"6: run {run_id} counts {counted} users of {len(read)}")
 
-    async def _one_or_two(
-        self, make: Callable[[], Coroutine[Any, Any, None]], fate: Fate, draw: Random
-    ) -> None:
-        """Once, or twice at the same time; what a process that died leaves behind is stopped."""
+    async def _at_once(self, works: Sequence[Coroutine[Any, Any, None]]) -> None:
+        """All at the same time; what a process that died leaves behind is stopped."""
         before = asyncio.all_tasks()
-        works = [asyncio.ensure_future(make()) for _ in range(1 + (draw.random() < 0.2))]
         for ended in await asyncio.gather(*works, return_exceptions=True):
             if not isinstance(ended, PatWardenError | Died | None):
                 self.crashes.append(f"{type(ended).__name__}: {ended}")
@@ -196,7 +200,9 @@ class Simulation:
     def is_excused(self, authorization_id: str) -> bool:
         """True where nobody need be told: its owner decided so, or has another that lives."""
         children = (new for new, old in self.world.parents.items() if old == authorization_id)
-        return authorization_id in self.excused or any(map(self._is_used, children))
+        _, token = self.world.find(authorization_id)
+        decided = (authorization_id, token.valid_to) in self.excused
+        return decided or any(map(self._is_used, children))
 
     def _is_used(self, new: str) -> bool:
         """True for a new token that its owner has, or has replaced in turn."""
@@ -270,7 +276,9 @@ class Simulation:
             return
         owner, old = found
         hours = draw.choice((0, 1, 24, 40))  # over before the calm days are
-        wish = Wish(timedelta(days=90), timedelta(hours=hours), to_vault=draw.random() < 0.5)
+        # No two ask for the same second, as no two people do.
+        lifetime = timedelta(days=90, minutes=self._next())
+        wish = Wish(lifetime, timedelta(hours=hours), to_vault=draw.random() < 0.5)
         hands = Hands(self.world, owner, replaces=old.authorization_id)
         done = await self._rotator.rotate(hands, PLACE, old.authorization_id, wish)
         if done.secret:
@@ -313,7 +321,7 @@ class Simulation:
         """A reminder later."""
         if found := self._any(draw):
             owner, token = found
-            self.excused.add(token.authorization_id)
+            self.excused.add((token.authorization_id, token.valid_to))
             hands = Hands(self.world, owner)
             await self._acts.snooze(hands, PLACE, token.authorization_id, draw.randrange(1, 20))
 
@@ -321,7 +329,7 @@ class Simulation:
         """No reminder any more."""
         if found := self._any(draw):
             owner, token = found
-            self.excused.add(token.authorization_id)
+            self.excused.add((token.authorization_id, token.valid_to))
             await self._acts.let_expire(Hands(self.world, owner), PLACE, token.authorization_id)
 
     @property
