@@ -47,13 +47,17 @@ class Acts:
     async def revoke(
         self, own: OwnTokens, organization: Organization, authorization_id: str
     ) -> Token:
-        """The token, revoked. One that was to be replaced by it is then kept."""
+        """The token, revoked. One that was to be replaced by it is then kept.
+
+        Unless its owner has yet another in its place.
+        """
         owner, token, account = await self._gather(own, organization, authorization_id)
         rotation = account.rotations.get(authorization_id)
         if rotation and rotation.state in UNDER_WAY:
             raise ActionRefused("The token is being rotated just now.", remedy="Try again later.")
         origin = account.origin(authorization_id)
-        if origin and origin.state in BOTH_LIVE and not origin.is_ending:
+        is_needed = not (rotation and rotation.is_in_hand)
+        if is_needed and origin and origin.state in BOTH_LIVE and not origin.is_ending:
             # First, so that no crash lets the old one be revoked although the new one is.
             await self._keep_old(owner, account, origin)
         await own.revoke(organization, authorization_id)

@@ -200,7 +200,7 @@ class _Visit:
             for token in reading.tokens
             if self.account.known(token).is_valid and token.valid_to > self._now
         }
-        if self.rotation.new_id not in alive:
+        if alive.isdisjoint(self.account.in_hand(self.rotation.new_id)):
             if reading.faults:
                 return
             kept = ended(given_up(self.rotation, _NEW_IS_GONE, self._now), self._now)

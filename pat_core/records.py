@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -143,6 +143,15 @@ class Account:
         if replaced or record.token.valid_to == token.valid_to:
             return standing
         return replace(standing, snoozed_until=None, lets_expire=False)
+
+    def in_hand(self, authorization_id: str) -> Iterator[str]:
+        """A token, and each that replaced the one before and is surely in its owner's hands."""
+        passed = set[str]()
+        while authorization_id and authorization_id not in passed:
+            yield authorization_id
+            passed.add(authorization_id)
+            rotation = self.rotations.get(authorization_id)
+            authorization_id = rotation.new_id if rotation and rotation.is_in_hand else ""
 
     def origin(self, authorization_id: str) -> Rotation | None:
         """The rotation that made a token, or None."""

@@ -70,6 +70,12 @@ class Rotation:
         return rotation_key(self.authorization_id)
 
     @property
+    def is_in_hand(self) -> bool:
+        """True once its owner surely has the new token."""
+        is_past = self.state in (RotationState.SUPERSEDED, RotationState.DONE)
+        return is_past and self.revoke_at is not None
+
+    @property
     def has_loose_end(self) -> bool:
         """True where a new token that nobody has is still to be revoked."""
         is_made = self.state is RotationState.GIVEN_UP and bool(self.new_id)

@@ -296,6 +296,35 @@ class TestFinish:
         assert "old" in bench.azure.alive()
         assert await bench.told() == [Deed.TAKEN, Deed.ROTATED, Deed.GIVEN_UP]
 
+    @pytest.mark.parametrize("ends", ["by its owner", "by the timer"])
+    async def test_a_token_that_was_replaced_twice_ends_as_was_said(
+        self, bench: Bench, ends: str
+    ) -> None:
+        overlap = timedelta(hours=24)
+        wish = Wish(QUARTER, overlap)
+        for old in ("old", "new-1"):
+            await bench.rotator.rotate(bench.azure, CONTOSO, old, wish)
+            await bench.rotator.confirm(bench.azure, CONTOSO, old)
+            wish = replace(wish, overlap=timedelta(hours=1))
+        if ends == "by its owner":
+            await bench.acts.revoke(bench.azure, CONTOSO, "new-1")
+        bench.time.now += timedelta(hours=2)
+        await bench.finish()
+        assert bench.azure.alive() == {"old", "new-2"}
+        bench.time.now += overlap
+        await bench.finish()
+        assert bench.azure.alive() == {"new-2"}
+        assert Deed.GIVEN_UP not in await bench.told()
+
+    async def test_where_the_next_was_not_stored_the_first_is_kept(self, bench: Bench) -> None:
+        await bench.rotate()
+        await bench.rotator.confirm(bench.azure, CONTOSO, "old")
+        await bench.rotator.rotate(bench.azure, CONTOSO, "new-1", Wish(QUARTER))
+        await bench.acts.revoke(bench.azure, CONTOSO, "new-1")
+        bench.time.now += timedelta(hours=25)
+        await bench.finish()
+        assert "old" in bench.azure.alive()
+
     @pytest.mark.parametrize("decides", ["keeps it", "revokes the new one"])
     async def test_who_decides_otherwise_as_it_is_revoked_is_heard(
         self, bench: Bench, decides: str
