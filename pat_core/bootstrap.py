@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from pat_core.inventory import Inventory
     from pat_core.model import Organization
     from pat_core.ports import Vault
+    from pat_core.recording import Recorder
     from pat_core.reports import Reports
     from pat_core.runs import Runner
     from pat_core.summarize import Watch
@@ -130,8 +131,7 @@ class Services:
         """What counts the inventory, notices who left, and forgets what is long gone."""
         from pat_core.fleet_keeping import FleetKeeping
 
-        retention = timedelta(days=self.settings.retention_days)
-        return FleetKeeping(self.fleet, self.inventory, self.forgetting, retention)
+        return FleetKeeping(self.fleet, self.recorder, self.forgetting)
 
     @cached_property
     def forgetting(self) -> Forgetting:
@@ -176,22 +176,22 @@ class Services:
         )
 
     @cached_property
+    def recorder(self) -> Recorder:
+        """What records which notices are due."""
+        from pat_core.recording import Recorder
+
+        settings = self.settings
+        routes = Routes(settings.routes, settings.escalate_days)
+        retention = timedelta(days=settings.retention_days)
+        return Recorder(self.inventory, settings.windows_days, routes, retention)
+
+    @cached_property
     def runner(self) -> Runner:
         """What carries out the orders on the queues."""
         from pat_core.runs import Runner
         from pat_core.scan import Scanner
 
-        settings = self.settings
-        routes = Routes(settings.routes, settings.escalate_days)
-        scanner = Scanner(
-            self.azure_devops,
-            self.store,
-            self.clock,
-            settings.windows_days,
-            self.inventory,
-            routes,
-            timedelta(days=settings.retention_days),
-        )
+        scanner = Scanner(self.azure_devops, self.recorder)
         return Runner(scanner, self.queues, self.settings.organizations, self.meter)
 
     @cached_property

@@ -9,14 +9,15 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from pat_core.errors import Conflict
+from pat_core.expiry import effective_expiry
 from pat_core.fleet import Tally, tally_row
 from pat_core.fleet_report import FleetReport
 from pat_core.forgetting import Forgetting
 from pat_core.inventory import Inventory, seen_partition
-from pat_core.model import Owner
+from pat_core.model import Owner, Token
 from pat_core.ports import Store
 from pat_core.purging import Purging
-from pat_core.retention import RETENTION_DAYS
+from pat_core.recording import Recorder
 from pat_core.rows import INVENTORY, Change, Row, Verb
 from pat_core.run_log import RunLog
 from pat_core.run_records import RunReport
@@ -31,9 +32,8 @@ class FleetKeeping:
     """Works after each scan, and counts once an hour; who left is known by a complete one alone."""
 
     report: FleetReport
-    inventory: Inventory
+    recorder: Recorder
     forgetting: Forgetting
-    retention: timedelta = timedelta(days=RETENTION_DAYS)
 
     async def keep(self) -> None:
         """Count where the count is old; after a new scan, first look for owners who left.
@@ -68,19 +68,29 @@ class FleetKeeping:
         return next((run for run in recent if run.finished), None)
 
     async def _sweep(self, organization: str, run: RunReport) -> int:
-        """How many owners are gone; those gone for long are forgotten."""
+        """How many owners are gone: of their tokens ops are told, and after long they go too."""
         gone = 0
         async for row in self._store.rows(INVENTORY, seen_partition(organization)):
             if _time(row, "seen_at") >= run.started_at:
                 continue
             gone += 1
-            owner = _owner(organization, row)
             with suppress(Conflict):
-                account = await self.inventory.account(owner.partition)
-                since = await self.inventory.mark_gone(owner, account)
-                if since is None or since < self._now - self.retention:
-                    await self.forgetting.forget(owner)
+                await self._see_off(_owner(organization, row))
         return gone
+
+    async def _see_off(self, owner: Owner) -> None:
+        account = await self.inventory.account(owner.partition)
+        since = await self.inventory.mark_gone(owner, account)
+        living = any(_lives(token, self._now) for token in account.last_seen().tokens)
+        if since is None or (since < self._now - self.recorder.retention and not living):
+            await self.forgetting.forget(owner)
+        else:
+            await self.recorder.record_absent(account.owner.owner if account.owner else owner)
+
+    @property
+    def inventory(self) -> Inventory:
+        """The copy of all tokens, with the ledger behind it."""
+        return self.recorder.inventory
 
     @property
     def _store(self) -> Store:
@@ -89,6 +99,10 @@ class FleetKeeping:
     @property
     def _now(self) -> datetime:
         return self.report.clock()
+
+
+def _lives(token: Token, now: datetime) -> bool:
+    return token.is_valid and effective_expiry(token) > now
 
 
 def _owner(organization: str, row: Row) -> Owner:

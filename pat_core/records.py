@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from pat_core.expiry import EXPIRED_NOTICE_FOR, effective_expiry
-from pat_core.model import EXPIRED, Deed, Notice, Owner, Standing, Token
+from pat_core.model import EXPIRED, Deed, Notice, Owner, Standing, Token, TokenReading
 from pat_core.owner_records import OWNER_KEY, OwnerRecord, read_owner
 from pat_core.rotations import ROTATION_KEY, UNFINISHED, Rotation, read_rotation
 from pat_core.rows import Row, key_time, short_hash
@@ -122,6 +122,11 @@ class Account:
             for notice in self.notices.values()
         )
         return replace(token, is_valid=token.is_valid and not ordered)
+
+    def last_seen(self) -> TokenReading:
+        """The tokens that the owner had when they were listed last."""
+        there = (record.token for record in self.tokens.values() if record.gone_at is None)
+        return TokenReading(tuple(there))
 
     def standing(self, token: Token) -> Standing:
         """What is decided of a token as it is now.

@@ -1,40 +1,27 @@
-"""The flow that scans a batch of users: what is due is recorded and put into the outbox.
-
-Gather, decide, apply: each owner's tokens and ledger rows are read, `decision` says what they
-come to, and its changes are written.
-"""
+"""The flow that scans a batch of users: their tokens are read, and what is due is recorded."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import reduce
 from operator import add
 from typing import Final
 
 from pat_core.coverage import GONE, Coverage, covered, failed
-from pat_core.decision import NO_ADDRESS, NO_ROUTES, NOT_ACTIVE, Decision, decide, due_notices
+from pat_core.decision import NO_ADDRESS, NOT_ACTIVE
 from pat_core.errors import (
     AzureDevOpsError,
-    Conflict,
     NotPermitted,
     NotSignedIn,
     OwnerGone,
     Throttled,
 )
 from pat_core.inventory import Inventory
-from pat_core.model import Organization, Owner, TokenReading
-from pat_core.outbox import hints, unsent_row
-from pat_core.pointing import pointing
+from pat_core.model import Organization, Owner
 from pat_core.ports import AzureDevOps, Clock, Store
-from pat_core.records import Account
-from pat_core.retention import RETENTION_DAYS, deletions, too_old
-from pat_core.routes import ROUTED, Routes, is_webhook
-from pat_core.rows import OUTBOX, OWNERS, Change, Verb, transactions
-
-_TRIES: Final = 3
+from pat_core.recording import Recorder
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +51,25 @@ MOST_AT_ONCE: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Scanner:
-    """Reads owners' tokens and records what is due. `windows` are in days."""
+    """Reads owners' tokens and has recorded what is due."""
 
     azure_devops: AzureDevOps
-    store: Store
-    clock: Clock
-    windows: Sequence[int]
-    inventory: Inventory
-    routes: Routes = NO_ROUTES
-    retention: timedelta = timedelta(days=RETENTION_DAYS)
+    recorder: Recorder
+
+    @property
+    def inventory(self) -> Inventory:
+        """The copy of all tokens, with the ledger behind it."""
+        return self.recorder.inventory
+
+    @property
+    def store(self) -> Store:
+        """The ledger."""
+        return self.inventory.store
+
+    @property
+    def clock(self) -> Clock:
+        """What tells the time."""
+        return self.inventory.clock
 
     async def scan_batch(self, organization: Organization, owners: Sequence[Owner]) -> BatchOutcome:
         """What came of a batch of users; one that comes again changes nothing more.
@@ -112,7 +109,9 @@ class Scanner:
 
     async def _scan_owner(self, organization: Organization, owner: Owner) -> _Seen:
         reading = await self.azure_devops.tokens(organization, owner.subject_descriptor)
-        decision, account = await self._record(organization, owner, reading)
+        decision, account = await self.recorder.record(
+            owner, reading, lambda: self._unreachable(organization, owner)
+        )
         await self.inventory.relist(owner, None if decision.changes else account)
         seen = covered(owner, reading.tokens, decision)
         is_kept = bool(reading.tokens or account.owner)
@@ -122,63 +121,11 @@ class Scanner:
         fault = f"{owner.organization}: {name}: {'; '.join(reading.faults)}"
         return _Seen(seen + failed(fault, users=0), is_kept)
 
-    async def _record(
-        self, organization: Organization, owner: Owner, reading: TokenReading
-    ) -> tuple[Decision, Account]:
-        for last in (False,) * (_TRIES - 1) + (True,):
-            account = await self.inventory.account(owner.partition)
-            now = self.clock()
-            tokens = tuple(account.shown(token, now) for token in reading.tokens)
-            shown = replace(reading, tokens=tokens)
-            decision = await self._decide(organization, owner, shown, account)
-            try:
-                await self._apply(owner, decision)
-            except Conflict:
-                if last:
-                    raise
-            else:
-                break
-        return decision, account
-
-    async def _decide(
-        self, organization: Organization, owner: Owner, reading: TokenReading, account: Account
-    ) -> Decision:
-        now = self.clock()
-        due = due_notices(owner, reading.tokens, account, now, self.windows)
-        old = too_old(account, owner.partition, reading.tokens, now, self.retention)
-        decision = decide(
-            owner,
-            reading,
-            account,
-            due,
-            unreachable=await self._unreachable(organization, owner) if due else "",
-            now=now,
-            windows=self.windows,
-            routes=self.routes,
-        )
-        return replace(decision, changes=(*decision.changes, *deletions(old)))
-
     async def _unreachable(self, organization: Organization, owner: Owner) -> str:
         if not owner.address:
             return NO_ADDRESS
         active = await self.azure_devops.is_active(organization, owner.subject_descriptor)
         return "" if active else NOT_ACTIVE
-
-    async def _apply(self, owner: Owner, decision: Decision) -> None:
-        if decision.unreachable:
-            why = decision.reason
-            await self.store.write(OUTBOX, [Change(Verb.PUT, unsent_row(owner, why, self.clock()))])
-        async with pointing(self.store, _hints(owner, decision)):
-            for changes in transactions(decision.changes):
-                await self.store.write(OWNERS, changes)
-
-
-def _hints(owner: Owner, decision: Decision) -> Iterator[Change]:
-    if decision.notices:
-        yield from hints(owner, decision.notices)
-    for address, notices in decision.copies.items():
-        channel = ROUTED if is_webhook(address) else ""
-        yield from hints(replace(owner, address=address), notices, channel)
 
 
 def _is_kept(outcome: _Seen | BaseException) -> bool:

@@ -102,7 +102,8 @@ class Simulation:
                 await self._step(Kind.DRAIN, draw, 0)
                 for _ in range(4):
                     await self._step(Kind.SEND, draw, 0)
-                    self.unsent.update((await self._watch.summarize(self.queues)).unsent)
+                    told = await self._watch.summarize(self.queues)
+                    self.unsent.update((*told.unsent, *told.stuck))
                     await self._step(Kind.FINISH, draw, 0)
                     self.now += timedelta(hours=5, minutes=45)
         return last

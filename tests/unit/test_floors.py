@@ -66,6 +66,7 @@ FLOWS = {
     "pointing",
     "preview",
     "purging",
+    "recording",
     "renewal",
     "reports",
     "rotation",

@@ -11,6 +11,7 @@ import pytest
 
 from pat_core.delivered import DELIVERIES
 from pat_core.errors import AzureDevOpsError, LedgerUnavailable, NotPermitted, Unavailable
+from pat_core.expiry import DEFAULT_WINDOWS_DAYS
 from pat_core.fleet import Query
 from pat_core.fleet_keeping import FleetKeeping
 from pat_core.fleet_report import FleetReport
@@ -20,8 +21,10 @@ from pat_core.ledger.sqlite import SqliteStore
 from pat_core.listing import Flag, Listing, Order
 from pat_core.model import EXPIRED, Owner
 from pat_core.outbox import BY_TIME, trace
+from pat_core.recording import Recorder
 from pat_core.records import NoticeState
 from pat_core.risk import Risk
+from pat_core.routes import Route, Routes
 from pat_core.rows import INVENTORY, OUTBOX, OWNERS, RUNS, Change
 from tests.builders import ANA, BO, MUTE, a_token
 from tests.fakes import NOW, FakeTime
@@ -43,8 +46,9 @@ def fleet(service: Service) -> FleetReport:
 
 def keeping(service: Service, days: int = 90) -> FleetKeeping:
     inventory = Inventory(service.store, service.time.clock)
-    retention = timedelta(days=days)
-    return FleetKeeping(fleet(service), inventory, Forgetting(inventory), retention)
+    routes = Routes(service.routes)
+    recorder = Recorder(inventory, DEFAULT_WINDOWS_DAYS, routes, timedelta(days=days))
+    return FleetKeeping(fleet(service), recorder, Forgetting(inventory))
 
 
 async def listed(service: Service, **asked: object) -> list[str]:
@@ -231,7 +235,7 @@ class TestPage:
 
 class TestKeeping:
     async def test_who_left_is_flagged_and_later_forgotten(self, service: Service) -> None:
-        service.owns(ANA, a_token("ci", 300, lifetime=365))
+        service.owns(ANA, a_token("ci", 80, lifetime=365))
         service.owns(BO, a_token("other", 300))
         await service.scan()
         service.azure_devops.users.remove(ANA)
@@ -246,6 +250,26 @@ class TestKeeping:
         assert await listed(service) == ["other"]
         assert await service.keys(OWNERS, ANA.partition) == []
         assert await service.keys(INVENTORY, "contoso|seen") == [BO.subject_descriptor]
+
+    async def test_ops_and_teams_are_told_of_the_tokens_of_who_left(self, service: Service) -> None:
+        service.owns(ANA, a_token("ci", 200, lifetime=365), a_token("cd", 200, lifetime=365))
+        service.owns(BO, a_token("other", 300))
+        service.routes = [Route(token="cd", to=("team@contoso.example",))]
+        await service.scan()
+        service.azure_devops.users.remove(ANA)
+        untold = list[str]()
+        for _ in range(18):
+            service.time.now += timedelta(days=11)
+            await service.scan()
+            await keeping(service).keep()
+            await service.send()
+            untold.append(" ".join((await service.summary()).unsent))
+        told = service.channel.told()
+        assert told == [("team@contoso.example", "cd", window) for window in (30, 14, 3)]
+        assert untold[:15] == [""] * 15
+        assert all("Ana Almeida" in each for each in untold[15:])
+        assert all("no longer an active member" in each for each in untold[15:])
+        assert (await one(service, "ci")).notice
 
     async def test_who_comes_back_is_no_longer_gone(self, service: Service) -> None:
         service.owns(ANA, a_token("ci", 300, lifetime=365))
