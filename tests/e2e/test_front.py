@@ -35,6 +35,21 @@ from tests.estate import PAGE, House, opened
 from tests.fakes import NOW, FakeMeter, FakeTime
 
 pytestmark = pytest.mark.anyio
+STRANGE = [
+    'prefs={"a":1}',
+    "seen=a b",
+    "version=1",
+    "path=/x",
+    "$x",
+    "a=\u00ff",
+    "=",
+    "",
+    'open="',
+    f"x={COOKIE}=y",
+    f"{COOKIE}x=y",
+    f"\u00a0{COOKIE}=y",
+    f"={COOKIE}=y",
+]
 FORM = {"lifetime_days": "90", "to": "page", "overlap_hours": "24"}
 
 
@@ -156,6 +171,21 @@ class TestSession:
         async with house.browser() as browser:
             headers = {b"cookie": f"__Host-pat-warden={cookie}".encode()}
             assert (await browser.get("/tokens", headers=headers)).status_code == 303
+
+    async def test_what_other_hosts_of_the_domain_set_hides_no_session(self, house: House) -> None:
+        sessions, session = house.shared.sessions, {"bearer": "x"}
+        ours = (await sessions.open(session)).partition(";")[0]
+        for beside in STRANGE:
+            for header in (f"{beside}; {ours}", f"{ours}; {beside}", f"{beside};{ours};{beside}"):
+                assert await sessions.read(header) == session, header
+
+    async def test_of_two_that_differ_neither_opens_anything(self, house: House) -> None:
+        sessions = house.shared.sessions
+        ours, other = [
+            (await sessions.open({"bearer": each})).partition(";")[0] for each in ("a", "b")
+        ]
+        assert await sessions.read(f"{ours}; {other}") == {}
+        assert await sessions.read(f"{ours}; {ours}") == {"bearer": "a"}
 
     async def test_each_cookie_is_256_random_bits_of_its_own(
         self, house: House, monkeypatch: pytest.MonkeyPatch
