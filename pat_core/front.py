@@ -31,7 +31,7 @@ from pat_core.refusals import Why, refused
 from pat_core.rotation import Hands, Rotated, Rotator
 from pat_core.signals import ROTATION_COUNT
 from pat_core.trail import Trail
-from pat_core.views import Problem
+from pat_core.views import Problem, TokenView
 from pat_core.web.http import WebRequest, WebResponse, as_json, as_problem, to, to_sign_in
 from pat_core.web.pages import Pages, Shown
 from pat_core.web.session import Sessions
@@ -73,6 +73,14 @@ class Caller:
     hands: Hands
     name: str = ""
     is_admin: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What came of an action; `view` is the token before it, where a page shows the two."""
+
+    came: object
+    view: TokenView | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,14 +211,14 @@ class Front:
             except (ValueError, OverflowError):
                 return self._refuse(request, UNREADABLE)
             if request.bearer:
-                return as_json(HTTPStatus.OK, as_answer(done))
-            if isinstance(done, Rotated) and action == "rotate":
-                return await self._rotated_page(caller, place, authorization_id, done)
+                return as_json(HTTPStatus.OK, as_answer(done.came))
+            if isinstance(done.came, Rotated) and done.view:
+                return self._rotated_page(caller, done.view, done.came)
             return to(f"{_path(place, authorization_id)}?told={action}")
 
         return await self._as_caller(request, answer)
 
-    async def _on_record(self, post: Post, action: str) -> object:
+    async def _on_record(self, post: Post, action: str) -> _Done:
         """What came of it, counted and in the audit trail. Raises TokenNotFound for no action."""
         if action not in ACTIONS:
             raise _UNKNOWN
@@ -218,7 +226,7 @@ class Front:
         asked = await self.trail.asked(owner, action, post.authorization_id)
         result = Result.FAILED
         try:
-            done = await post.do(action)
+            done = await self._done(post, action)
             result = Result.DONE
         except _REFUSALS:
             result = Result.REFUSED
@@ -227,6 +235,13 @@ class Front:
             self.meter.record(ROTATION_COUNT, 1, action=action, outcome=result.value)
             await self.trail.ended(asked, result)
         return done
+
+    async def _done(self, post: Post, action: str) -> _Done:
+        # Read before the new token is made: its secret is not to be lost to a read that fails.
+        view = None
+        if action == "rotate" and post.request.bearer is None:
+            view = await self.views.one(post.hands, post.place, post.authorization_id)
+        return _Done(await post.do(action), view)
 
     async def _as_caller(
         self, request: WebRequest, answer: Callable[[Caller], Awaitable[WebResponse]]
@@ -266,10 +281,7 @@ class Front:
         )
         return WebResponse(HTTPStatus.OK, page)
 
-    async def _rotated_page(
-        self, caller: Caller, place: Organization, authorization_id: str, done: Rotated
-    ) -> WebResponse:
-        view = await self.views.one(caller.hands, place, authorization_id)
+    def _rotated_page(self, caller: Caller, view: TokenView, done: Rotated) -> WebResponse:
         page = self.pages.rotated(
             view,
             done.rotation,

@@ -7,7 +7,7 @@ import logging
 import os
 import secrets
 from base64 import urlsafe_b64decode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -20,11 +20,15 @@ import httpx
 import msal
 import pytest
 from pydantic import SecretStr
+from starlette.requests import Request
+from starlette.responses import Response
 
 from pat_core.audit import SERVICE, AuditEntry, Result
 from pat_core.bootstrap import Services
 from pat_core.errors import LedgerUnavailable
+from pat_core.local.calls import error
 from pat_core.local.policies import Policies
+from pat_core.ports import Store
 from pat_core.rows import Change, Row, Verb
 from pat_core.signals import ROTATION_COUNT
 from pat_core.trail import Trail
@@ -327,6 +331,19 @@ class TestPages:
         )
 
 
+class Forgetful:
+    """A ledger that breaks as no adapter should, once it was written to."""
+
+    def __init__(self, store: Store) -> None:
+        self.store, self.left = store, 1
+
+    async def write(self, table: str, changes: Sequence[Change]) -> list[str]:
+        self.left -= 1
+        if self.left < 0:
+            raise RuntimeError("Nobody foresaw this.")
+        return await self.store.write(table, changes)
+
+
 class TestRotate:
     async def test_the_new_token_is_shown_once_and_works_and_the_old_one_dies_after_its_overlap(
         self, house: House, browser: httpx.AsyncClient
@@ -350,6 +367,28 @@ class TestRotate:
         await house.host.fire("finish_rotations")
         assert not self.is_valid(house, old.authorization_id)
         assert await self.opens(house, secret)
+
+    async def test_it_is_shown_whatever_fails_once_it_was_made(
+        self, tmp_path: Path, time: FakeTime
+    ) -> None:
+        made = list[Request]()
+
+        def fails_after_create(request: Request) -> Response | None:
+            if made:
+                return error(400, "No more for today.")
+            if request.method == "POST" and request.url.path.endswith("/tokens/pats"):
+                made.append(request)
+            return None
+
+        async with opened(tmp_path, time, fault=fails_after_create) as house:
+            async with house.browser() as browser:
+                await house.signed_in(browser, house.someone())
+                path = house.path(house.living(house.someone())[0])
+                trail = Trail(Forgetful(house.shared.store), house.time.clock)  # type: ignore[arg-type] # what is called
+                house.shared.front = replace(house.shared.front, trail=trail)
+                page = await browser.post(f"{path}/rotate", data=FORM, headers=PAGE)
+        assert made
+        assert len(secret_of(page)) == 84
 
     async def test_a_global_one_is_replaced_by_one_for_this_organization(
         self, house: House, browser: httpx.AsyncClient
