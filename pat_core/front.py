@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from http import HTTPStatus
 from typing import Final
@@ -57,6 +57,7 @@ _REFUSALS: Final = (
     ValueError,
     OverflowError,
 )
+_NOT_ACCEPTED: Final = "Azure DevOps does not accept your sign-in"
 _UNKNOWN: Final = TokenNotFound("There is no such token, or it is not yours.")
 _NO_BEARER: Final = problem_of(
     NotSignedIn(
@@ -158,12 +159,13 @@ class Front:
         """All tokens of whoever is signed in."""
 
         async def answer(caller: Caller) -> WebResponse:
-            views, faults = await self.views.all(caller.hands, self.organizations.values())
+            found = await self.views.all(caller.hands, tuple(self.organizations.values()))
             shown = _SHOWN.get(request.query.get("show", ""), "active")
             page = self.pages.tokens(
-                views,
+                found.views,
                 shown=shown,
-                faults=faults,
+                faults=found.faults,
+                left_out=found.left_out,
                 who=caller.name,
                 now=self._now,
                 is_admin=caller.is_admin,
@@ -254,9 +256,11 @@ class Front:
             name = caller.name
             return await answer(caller)
         except NotSignedIn as fault:
+            # Entra may sign in the same person unseen: a browser led there would go in a circle.
+            problem = problem_of(fault)
             if request.bearer is None:
-                return to_sign_in(request)
-            return self._refuse(request, problem_of(fault))
+                problem = replace(problem, title=_NOT_ACCEPTED)
+            return self._refuse(request, problem, name)
         except TokenNotFound:
             # The same words whatever it is: whose a token is, or that it exists, is not revealed.
             return self._refuse(request, problem_of(_UNKNOWN), name)

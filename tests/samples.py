@@ -121,6 +121,9 @@ SAMPLES: Final[dict[str, Callable[[], str]]] = {
     "tokens": lambda: a_list(many()),
     "tokens-faults": lambda: a_list(many()[:2], _FAULT),
     "tokens-none": lambda: PAGES.tokens([], shown="active", faults=(), who=WHO, now=NOW),
+    "tokens-left-out": lambda: PAGES.tokens(
+        many()[:2], shown="all", faults=(), left_out=["fabrikam", "tailspin"], who=WHO, now=NOW
+    ),
     "tokens-hostile": lambda: a_list(hostile(), *HOSTILE_NAMES),
     "token": lambda: a_token_page(a_view()),
     "token-last-day": lambda: a_token_page(many()[0], _LAST_DAY),
@@ -149,6 +152,15 @@ SAMPLES: Final[dict[str, Callable[[], str]]] = {
     "rotated-vault": into_vault,
     "problem": lambda: PAGES.problem(
         Problem(404, "No such token", "contoso has no token of yours by that name."), who=WHO
+    ),
+    "problem-sign-in": lambda: PAGES.problem(
+        Problem(
+            401,
+            "Azure DevOps does not accept your sign-in",
+            "contoso: the call to read who makes the calls: not signed in (status 401).",
+            "Sign in again with the account that you use in contoso.",
+        ),
+        who=WHO,
     ),
     "signed-out": PAGES.signed_out,
 }

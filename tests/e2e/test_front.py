@@ -28,6 +28,7 @@ from pat_core.bootstrap import Services
 from pat_core.errors import LedgerUnavailable
 from pat_core.local.calls import error
 from pat_core.local.policies import Policies
+from pat_core.local.simulator import Fault
 from pat_core.ports import Store
 from pat_core.rows import Change, Row, Verb
 from pat_core.signals import ROTATION_COUNT
@@ -285,6 +286,43 @@ class TestSession:
         claims = {"x-ms-client-principal-name": "ana@x.y", "x-ms-token-aad-access-token": "t"}
         async with house.browser(**claims) as browser:
             assert (await browser.get("/tokens")).status_code == 303
+
+
+def refused_in(*names: str) -> Fault:
+    """What organizations answer to whoever is no member."""
+
+    def refusal(request: Request) -> Response | None:
+        return Response(status_code=401) if request.path_params["organization"] in names else None
+
+    return refusal
+
+
+class TestNotEverywhereAMember:
+    async def test_what_one_has_elsewhere_is_listed(self, tmp_path: Path, time: FakeTime) -> None:
+        fault = refused_in("fabrikam")
+        async with opened(tmp_path, time, fault=fault, elsewhere=["fabrikam"]) as house:
+            async with house.browser() as browser:
+                await house.signed_in(browser, house.someone())
+                page = await browser.get("/tokens")
+                listed = house.path(house.living(house.someone())[0])
+        assert page.status_code == 200
+        assert listed in page.text
+        assert "Left out: fabrikam." in page.text
+        assert "This list is not complete" not in page.text
+
+    async def test_who_is_a_member_nowhere_is_told_so_and_not_led_in_a_circle(
+        self, tmp_path: Path, time: FakeTime
+    ) -> None:
+        fault = refused_in("fabrikam", "contoso-demo")
+        async with opened(tmp_path, time, fault=fault, elsewhere=["fabrikam"]) as house:
+            async with house.browser() as browser:
+                person = house.someone()
+                await house.signed_in(browser, person)
+                for path in ("/tokens", house.path(house.living(person)[0])):
+                    page = await browser.get(path)
+                    assert page.status_code == 401
+                    assert "Azure DevOps does not accept your sign-in" in page.text
+                    assert 'href="/sign-in"' in page.text
 
 
 class TestPages:
