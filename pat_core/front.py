@@ -32,22 +32,13 @@ from pat_core.rotation import Hands, Rotated, Rotator
 from pat_core.signals import ROTATION_COUNT
 from pat_core.trail import Trail
 from pat_core.views import Problem, TokenView
+from pat_core.web.confirmations import confirmation
 from pat_core.web.http import WebRequest, WebResponse, as_json, as_problem, to, to_sign_in
 from pat_core.web.pages import Pages, Shown
 from pat_core.web.session import Sessions
 from pat_core.web.sign_in import SignIn, own_path
 
 _SHOWN: Final[Mapping[str, Shown]] = {"active": "active", "expired": "expired", "all": "all"}
-_TOLD: Final = {
-    "extend": "The token was extended.",
-    "revoke": "The token was revoked.",
-    "snooze": "You will be reminded later.",
-    "let-expire": "You will not be reminded of this token again.",
-    "remind": "You will be reminded again.",
-    "stored": "Good. The old token lives on until the time below.",
-    "restart": "The new token was revoked. You can rotate again.",
-    "keep": "The old token lives longer.",
-}
 _REFUSALS: Final = (
     ActionRefused,
     NotPermitted,
@@ -178,12 +169,13 @@ class Front:
         self, request: WebRequest, organization: str, authorization_id: str
     ) -> WebResponse:
         """One token and its choices."""
-        told = _TOLD.get(request.query.get("told", ""), "")
         authorization_id = authorization_id.lower()
 
         async def answer(caller: Caller) -> WebResponse:
             place = self._place(organization, authorization_id)
-            return await self._token_page(caller, place, authorization_id, told=told)
+            view = await self.views.one(caller.hands, place, authorization_id)
+            told = confirmation(request.query.get("told", ""), view)
+            return self._token_page(caller, view, told=told)
 
         return await self._as_caller(request, answer)
 
@@ -276,10 +268,7 @@ class Front:
         bearer, is_admin = SecretStr(session["bearer"]), bool(session.get("id_token"))
         return Caller(self.hands(bearer), str(session.get("name", "")), is_admin)
 
-    async def _token_page(
-        self, caller: Caller, place: Organization, authorization_id: str, *, told: str
-    ) -> WebResponse:
-        view = await self.views.one(caller.hands, place, authorization_id)
+    def _token_page(self, caller: Caller, view: TokenView, *, told: str) -> WebResponse:
         page = self.pages.token(
             view, self.views.choices(view), who=caller.name, now=self._now, told=told
         )

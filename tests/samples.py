@@ -69,6 +69,11 @@ def in_state(state: RotationState, *, vault: bool = False, trouble: str = "") ->
     return a_token_page(a_view(rotation=replace(a_rotation(state, vault=vault), trouble=trouble)))
 
 
+def kept_for(overlap: timedelta) -> Rotation:
+    """A rotation whose old token lives on for so long."""
+    return replace(a_rotation(), overlap=overlap, revoke_at=NOW + overlap)
+
+
 def many() -> list[TokenView]:
     """Tokens in every condition, one of each."""
     old = a_token("nuget feed", -3, scope="vso.packaging")
@@ -142,6 +147,7 @@ SAMPLES: Final[dict[str, Callable[[], str]]] = {
     "handed-over": lambda: in_state(RotationState.HANDED_OVER),
     "handed-over-vault": lambda: in_state(RotationState.HANDED_OVER, vault=True),
     "superseded": lambda: in_state(RotationState.SUPERSEDED),
+    "superseded-longest": lambda: a_token_page(a_view(rotation=kept_for(timedelta(days=5)))),
     "superseded-vault": lambda: in_state(RotationState.SUPERSEDED, vault=True),
     "superseded-trouble": lambda: in_state(
         RotationState.SUPERSEDED, trouble="The service may not revoke tokens in contoso."

@@ -406,6 +406,18 @@ class TestRotate:
         assert not self.is_valid(house, old.authorization_id)
         assert await self.opens(house, secret)
 
+    @pytest.mark.parametrize(
+        ("overlap", "said"),
+        [("0", "Good. The old token no longer works."), ("24", "Good. The old token lives until")],
+    )
+    async def test_once_it_is_stored_its_owner_is_told_how_the_old_one_stands(
+        self, house: House, browser: httpx.AsyncClient, overlap: str, said: str
+    ) -> None:
+        path = house.path(house.living(house.someone())[0])
+        await browser.post(f"{path}/rotate", data=FORM | {"overlap_hours": overlap}, headers=PAGE)
+        stored = await browser.post(f"{path}/stored", headers=PAGE)
+        assert said in (await browser.get(stored.headers["location"])).text
+
     async def test_it_is_shown_whatever_fails_once_it_was_made(
         self, tmp_path: Path, time: FakeTime
     ) -> None:
