@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from http import HTTPStatus
 from typing import Final
@@ -31,23 +31,14 @@ from pat_core.refusals import Why, refused
 from pat_core.rotation import Hands, Rotated, Rotator
 from pat_core.signals import ROTATION_COUNT
 from pat_core.trail import Trail
-from pat_core.views import Problem
+from pat_core.views import Problem, TokenView
+from pat_core.web.confirmations import confirmation
 from pat_core.web.http import WebRequest, WebResponse, as_json, as_problem, to, to_sign_in
 from pat_core.web.pages import Pages, Shown
 from pat_core.web.session import Sessions
 from pat_core.web.sign_in import SignIn, own_path
 
 _SHOWN: Final[Mapping[str, Shown]] = {"active": "active", "expired": "expired", "all": "all"}
-_TOLD: Final = {
-    "extend": "The token was extended.",
-    "revoke": "The token was revoked.",
-    "snooze": "You will be reminded later.",
-    "let-expire": "You will not be reminded of this token again.",
-    "remind": "You will be reminded again.",
-    "stored": "Good. The old token lives on until the time below.",
-    "restart": "The new token was revoked. You can rotate again.",
-    "keep": "The old token lives longer.",
-}
 _REFUSALS: Final = (
     ActionRefused,
     NotPermitted,
@@ -57,6 +48,7 @@ _REFUSALS: Final = (
     ValueError,
     OverflowError,
 )
+_NOT_ACCEPTED: Final = "Azure DevOps does not accept your sign-in"
 _UNKNOWN: Final = TokenNotFound("There is no such token, or it is not yours.")
 _NO_BEARER: Final = problem_of(
     NotSignedIn(
@@ -73,6 +65,14 @@ class Caller:
     hands: Hands
     name: str = ""
     is_admin: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What came of an action; `view` is the token before it, where a page shows the two."""
+
+    came: object
+    view: TokenView | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,12 +150,13 @@ class Front:
         """All tokens of whoever is signed in."""
 
         async def answer(caller: Caller) -> WebResponse:
-            views, faults = await self.views.all(caller.hands, self.organizations.values())
+            found = await self.views.all(caller.hands, tuple(self.organizations.values()))
             shown = _SHOWN.get(request.query.get("show", ""), "active")
             page = self.pages.tokens(
-                views,
+                found.views,
                 shown=shown,
-                faults=faults,
+                faults=found.faults,
+                left_out=found.left_out,
                 who=caller.name,
                 now=self._now,
                 is_admin=caller.is_admin,
@@ -168,12 +169,13 @@ class Front:
         self, request: WebRequest, organization: str, authorization_id: str
     ) -> WebResponse:
         """One token and its choices."""
-        told = _TOLD.get(request.query.get("told", ""), "")
         authorization_id = authorization_id.lower()
 
         async def answer(caller: Caller) -> WebResponse:
             place = self._place(organization, authorization_id)
-            return await self._token_page(caller, place, authorization_id, told=told)
+            view = await self.views.one(caller.hands, place, authorization_id)
+            told = confirmation(request.query.get("told", ""), view)
+            return self._token_page(caller, view, told=told)
 
         return await self._as_caller(request, answer)
 
@@ -203,14 +205,14 @@ class Front:
             except (ValueError, OverflowError):
                 return self._refuse(request, UNREADABLE)
             if request.bearer:
-                return as_json(HTTPStatus.OK, as_answer(done))
-            if isinstance(done, Rotated) and action == "rotate":
-                return await self._rotated_page(caller, place, authorization_id, done)
+                return as_json(HTTPStatus.OK, as_answer(done.came))
+            if isinstance(done.came, Rotated) and done.view:
+                return self._rotated_page(caller, done.view, done.came)
             return to(f"{_path(place, authorization_id)}?told={action}")
 
         return await self._as_caller(request, answer)
 
-    async def _on_record(self, post: Post, action: str) -> object:
+    async def _on_record(self, post: Post, action: str) -> _Done:
         """What came of it, counted and in the audit trail. Raises TokenNotFound for no action."""
         if action not in ACTIONS:
             raise _UNKNOWN
@@ -218,7 +220,7 @@ class Front:
         asked = await self.trail.asked(owner, action, post.authorization_id)
         result = Result.FAILED
         try:
-            done = await post.do(action)
+            done = await self._done(post, action)
             result = Result.DONE
         except _REFUSALS:
             result = Result.REFUSED
@@ -227,6 +229,13 @@ class Front:
             self.meter.record(ROTATION_COUNT, 1, action=action, outcome=result.value)
             await self.trail.ended(asked, result)
         return done
+
+    async def _done(self, post: Post, action: str) -> _Done:
+        # Read before the new token is made: its secret is not to be lost to a read that fails.
+        view = None
+        if action == "rotate" and post.request.bearer is None:
+            view = await self.views.one(post.hands, post.place, post.authorization_id)
+        return _Done(await post.do(action), view)
 
     async def _as_caller(
         self, request: WebRequest, answer: Callable[[Caller], Awaitable[WebResponse]]
@@ -239,9 +248,11 @@ class Front:
             name = caller.name
             return await answer(caller)
         except NotSignedIn as fault:
+            # Entra may sign in the same person unseen: a browser led there would go in a circle.
+            problem = problem_of(fault)
             if request.bearer is None:
-                return to_sign_in(request)
-            return self._refuse(request, problem_of(fault))
+                problem = replace(problem, title=_NOT_ACCEPTED)
+            return self._refuse(request, problem, name)
         except TokenNotFound:
             # The same words whatever it is: whose a token is, or that it exists, is not revealed.
             return self._refuse(request, problem_of(_UNKNOWN), name)
@@ -257,19 +268,13 @@ class Front:
         bearer, is_admin = SecretStr(session["bearer"]), bool(session.get("id_token"))
         return Caller(self.hands(bearer), str(session.get("name", "")), is_admin)
 
-    async def _token_page(
-        self, caller: Caller, place: Organization, authorization_id: str, *, told: str
-    ) -> WebResponse:
-        view = await self.views.one(caller.hands, place, authorization_id)
+    def _token_page(self, caller: Caller, view: TokenView, *, told: str) -> WebResponse:
         page = self.pages.token(
             view, self.views.choices(view), who=caller.name, now=self._now, told=told
         )
         return WebResponse(HTTPStatus.OK, page)
 
-    async def _rotated_page(
-        self, caller: Caller, place: Organization, authorization_id: str, done: Rotated
-    ) -> WebResponse:
-        view = await self.views.one(caller.hands, place, authorization_id)
+    def _rotated_page(self, caller: Caller, view: TokenView, done: Rotated) -> WebResponse:
         page = self.pages.rotated(
             view,
             done.rotation,

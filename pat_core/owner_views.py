@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -19,6 +19,18 @@ _DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """Every token of an owner, and a sentence for each organization that could not be read.
+
+    `left_out` names those that do not accept the sign-in: the owner is most likely no member.
+    """
+
+    views: Sequence[TokenView]
+    faults: Sequence[str] = ()
+    left_out: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class OwnerViews:
     """Gathers views. `windows` and `lifetimes` are in days."""
 
@@ -27,25 +39,30 @@ class OwnerViews:
     lifetimes: Sequence[int]
     vault_url: str = ""
 
-    async def all(
-        self, own: OwnTokenReader, organizations: Iterable[Organization]
-    ) -> tuple[list[TokenView], list[str]]:
-        """Every token of the caller, and a sentence for each organization that was not read.
+    async def all(self, own: OwnTokenReader, organizations: Sequence[Organization]) -> Found:
+        """Every token of the caller.
 
-        Raises NotSignedIn, LedgerError.
+        Raises NotSignedIn where no organization accepts the sign-in, LedgerError.
         """
         found = await asyncio.gather(
             *(self._of(own, each) for each in organizations), return_exceptions=True
         )
-        views, faults = list[TokenView](), list[str]()
-        for each in found:
-            if isinstance(each, AzureDevOpsError) and not isinstance(each, NotSignedIn):
-                faults.append(str(each))
-            elif isinstance(each, BaseException):
-                raise each
-            else:
-                views += each
-        return views, faults
+        strangers = [each for each in found if isinstance(each, NotSignedIn)]
+        if strangers and len(strangers) == len(found):
+            raise strangers[0]
+        views, faults, left_out = list[TokenView](), list[str](), list[str]()
+        for organization, each in zip(organizations, found, strict=True):
+            match each:
+                # To whoever is no member it says the same as to one whom it does not know.
+                case NotSignedIn():
+                    left_out.append(organization.name)
+                case AzureDevOpsError():
+                    faults.append(str(each))
+                case BaseException():
+                    raise each
+                case _:
+                    views += each
+        return Found(views, faults, left_out)
 
     async def one(
         self, own: OwnTokenReader, organization: Organization, authorization_id: str

@@ -139,7 +139,7 @@ class Rotator:
     async def keep_longer(
         self, hands: Hands, organization: Organization, authorization_id: str
     ) -> Rotation:
-        """The rotation whose old token lives 7 days more, at most until its own end.
+        """The rotation whose old token lives 7 days from now, at most until its own end.
 
         Raises ActionRefused where nothing is to be revoked, and as `rotate` does.
         """

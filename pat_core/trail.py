@@ -20,7 +20,6 @@ from pat_core.audit import (
     months,
     read_audit,
 )
-from pat_core.errors import LedgerError
 from pat_core.model import Owner
 from pat_core.ports import Clock, Store
 from pat_core.rows import AUDIT, Change, Row, Verb, key_time
@@ -63,7 +62,7 @@ class Trail:
         """Write how an action ended. Where that fails it stands in the log: it was done."""
         try:
             await self._write(replace(asked, at=self.clock(), result=result))
-        except LedgerError:
+        except Exception:  # noqa: BLE001 - whatever it is, a new token's secret is still to be shown
             _LOG.error(Event.AUDIT_LOST, extra={"mark": asked.mark, "result": result.value})
 
     async def settings_seen(self, settings: Mapping[str, str]) -> int:

@@ -11,10 +11,11 @@ from urllib.parse import quote
 from pat_core.bodies import SNOOZES_DAYS
 from pat_core.digest import shown_name
 from pat_core.model import Standing, Token
-from pat_core.rotations import Rotation, RotationState
+from pat_core.rotations import LONGEST_OVERLAP, Rotation, RotationState
 
 _SOON: Final = timedelta(days=3)
 _NOW: Final = timedelta(days=1)
+_HOUR: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,15 @@ class TokenView:
     def is_living(self, now: datetime) -> bool:
         """True while the token works."""
         return self.token.is_valid and self.expires_at > now
+
+    def keeps_until(self, now: datetime) -> datetime | None:
+        """Until when its owner may keep the old token; None where that is no hour more."""
+        rotation = self.rotation
+        if rotation is None or rotation.state is not RotationState.SUPERSEDED or rotation.is_ending:
+            return None
+        until = min(now + LONGEST_OVERLAP, self.expires_at)
+        due = rotation.revoke_at or self.expires_at
+        return until if until - due >= _HOUR else None
 
     def is_snoozed(self, now: datetime) -> bool:
         """True while the owner wants not to be told, and nothing else was decided."""

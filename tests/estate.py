@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from html import unescape
@@ -22,8 +22,9 @@ from pat_core.local.key_vault import VaultService, key_vault
 from pat_core.local.memory_queues import MemoryQueues
 from pat_core.local.policies import Policies
 from pat_core.local.serving import serving
+from pat_core.local.simulator import Fault
 from pat_core.local.world import Person, World
-from pat_core.model import Token
+from pat_core.model import Organization, Token
 from pat_core.settings import Settings
 from pat_core.vault import KeyVault
 from pat_core.web.session import COOKIE
@@ -99,8 +100,13 @@ async def opened(
     *,
     policies: Policies | None = None,
     given: Callable[[Services], None] = lambda _: None,
+    fault: Fault = lambda _: None,
+    elsewhere: Sequence[str] = (),
 ) -> AsyncIterator[House]:
-    """A house that stands as long as the context."""
+    """A house that stands as long as the context.
+
+    `elsewhere` names further organizations, of which only `fault` knows anything.
+    """
     (port,) = free_ports(1)
     address = f"http://127.0.0.1:{port}"
     world, service = World(NOW, users=60), VaultService(time.clock)
@@ -110,11 +116,15 @@ async def opened(
             time.clock,
             redirects=lambda where: where == f"{address}{CALLBACK}",
             policies=policies,
+            fault=fault,
         ) as estate,
         key_vault(service) as client,
     ):
         settings = Settings(
-            organizations=(estate.organization,),
+            organizations=(
+                estate.organization,
+                *(Organization(name, f"{estate.address}/{name}") for name in elsewhere),
+            ),
             admin_token=estate.secret,
             local_dir=folder,
             public_url=address,

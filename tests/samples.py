@@ -69,6 +69,11 @@ def in_state(state: RotationState, *, vault: bool = False, trouble: str = "") ->
     return a_token_page(a_view(rotation=replace(a_rotation(state, vault=vault), trouble=trouble)))
 
 
+def kept_for(overlap: timedelta) -> Rotation:
+    """A rotation whose old token lives on for so long."""
+    return replace(a_rotation(), overlap=overlap, revoke_at=NOW + overlap)
+
+
 def many() -> list[TokenView]:
     """Tokens in every condition, one of each."""
     old = a_token("nuget feed", -3, scope="vso.packaging")
@@ -121,6 +126,9 @@ SAMPLES: Final[dict[str, Callable[[], str]]] = {
     "tokens": lambda: a_list(many()),
     "tokens-faults": lambda: a_list(many()[:2], _FAULT),
     "tokens-none": lambda: PAGES.tokens([], shown="active", faults=(), who=WHO, now=NOW),
+    "tokens-left-out": lambda: PAGES.tokens(
+        many()[:2], shown="all", faults=(), left_out=["fabrikam", "tailspin"], who=WHO, now=NOW
+    ),
     "tokens-hostile": lambda: a_list(hostile(), *HOSTILE_NAMES),
     "token": lambda: a_token_page(a_view()),
     "token-last-day": lambda: a_token_page(many()[0], _LAST_DAY),
@@ -139,6 +147,7 @@ SAMPLES: Final[dict[str, Callable[[], str]]] = {
     "handed-over": lambda: in_state(RotationState.HANDED_OVER),
     "handed-over-vault": lambda: in_state(RotationState.HANDED_OVER, vault=True),
     "superseded": lambda: in_state(RotationState.SUPERSEDED),
+    "superseded-longest": lambda: a_token_page(a_view(rotation=kept_for(timedelta(days=5)))),
     "superseded-vault": lambda: in_state(RotationState.SUPERSEDED, vault=True),
     "superseded-trouble": lambda: in_state(
         RotationState.SUPERSEDED, trouble="The service may not revoke tokens in contoso."
@@ -149,6 +158,15 @@ SAMPLES: Final[dict[str, Callable[[], str]]] = {
     "rotated-vault": into_vault,
     "problem": lambda: PAGES.problem(
         Problem(404, "No such token", "contoso has no token of yours by that name."), who=WHO
+    ),
+    "problem-sign-in": lambda: PAGES.problem(
+        Problem(
+            401,
+            "Azure DevOps does not accept your sign-in",
+            "contoso: the call to read who makes the calls: not signed in (status 401).",
+            "Sign in again with the account that you use in contoso.",
+        ),
+        who=WHO,
     ),
     "signed-out": PAGES.signed_out,
 }

@@ -29,12 +29,14 @@ class Pages:
         faults: Sequence[str],
         who: str,
         now: datetime,
+        left_out: Sequence[str] = (),
         is_admin: bool = False,
     ) -> str:
         """The list of those of an owner's tokens that are to be shown, aware UTC `now`.
 
         The soonest expiry comes first; those that are over follow, the latest first. `faults`
-        holds a sentence for each organization that could not be read.
+        holds a sentence for each organization that could not be read, `left_out` the names of those
+        that do not accept the owner's sign-in.
         """
         listed = [
             view
@@ -47,6 +49,7 @@ class Pages:
             views=listed,
             shown=shown,
             faults=faults,
+            left_out=left_out,
             now=now,
             is_admin=is_admin,
         )

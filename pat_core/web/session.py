@@ -8,12 +8,10 @@ from __future__ import annotations
 import json
 import secrets
 from base64 import b64decode, b64encode, urlsafe_b64decode, urlsafe_b64encode
-from binascii import Error as NotBase64
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
-from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Any, Final
 
 from pat_core.errors import Conflict
@@ -110,9 +108,17 @@ def _name(key: bytes) -> str:
 
 
 def _key(cookies: str) -> bytes:
+    """The key in a Cookie header; empty where there is none, or where two differ.
+
+    Browsers hold one cookie of a `__Host-` name, so that of two one was slipped in by somebody.
+    """
+    named = f"{COOKIE}="
+    # A whole-header parser stops at what other hosts of the domain set, and ours would be lost.
+    # Nothing but these two is a space to browsers: what others hide is not guarded by the prefix.
+    parts = (part.strip(" \t") for part in cookies.split(";"))
+    found = {part.removeprefix(named) for part in parts if part.startswith(named)}
     try:
-        found = SimpleCookie(cookies).get(COOKIE)
-        key = urlsafe_b64decode(found.value + "=") if found else b""
-    except (CookieError, NotBase64, ValueError):
+        key = urlsafe_b64decode(found.pop() + "=") if len(found) == 1 else b""
+    except ValueError:
         return b""
     return key if len(key) == _KEY_BYTES else b""

@@ -7,7 +7,7 @@ import logging
 import os
 import secrets
 from base64 import urlsafe_b64decode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -20,11 +20,16 @@ import httpx
 import msal
 import pytest
 from pydantic import SecretStr
+from starlette.requests import Request
+from starlette.responses import Response
 
 from pat_core.audit import SERVICE, AuditEntry, Result
 from pat_core.bootstrap import Services
 from pat_core.errors import LedgerUnavailable
+from pat_core.local.calls import error
 from pat_core.local.policies import Policies
+from pat_core.local.simulator import Fault
+from pat_core.ports import Store
 from pat_core.rows import Change, Row, Verb
 from pat_core.signals import ROTATION_COUNT
 from pat_core.trail import Trail
@@ -35,6 +40,21 @@ from tests.estate import PAGE, House, opened
 from tests.fakes import NOW, FakeMeter, FakeTime
 
 pytestmark = pytest.mark.anyio
+STRANGE = [
+    'prefs={"a":1}',
+    "seen=a b",
+    "version=1",
+    "path=/x",
+    "$x",
+    "a=\u00ff",
+    "=",
+    "",
+    'open="',
+    f"x={COOKIE}=y",
+    f"{COOKIE}x=y",
+    f"\u00a0{COOKIE}=y",
+    f"={COOKIE}=y",
+]
 FORM = {"lifetime_days": "90", "to": "page", "overlap_hours": "24"}
 
 
@@ -157,6 +177,21 @@ class TestSession:
             headers = {b"cookie": f"__Host-pat-warden={cookie}".encode()}
             assert (await browser.get("/tokens", headers=headers)).status_code == 303
 
+    async def test_what_other_hosts_of_the_domain_set_hides_no_session(self, house: House) -> None:
+        sessions, session = house.shared.sessions, {"bearer": "x"}
+        ours = (await sessions.open(session)).partition(";")[0]
+        for beside in STRANGE:
+            for header in (f"{beside}; {ours}", f"{ours}; {beside}", f"{beside};{ours};{beside}"):
+                assert await sessions.read(header) == session, header
+
+    async def test_of_two_that_differ_neither_opens_anything(self, house: House) -> None:
+        sessions = house.shared.sessions
+        ours, other = [
+            (await sessions.open({"bearer": each})).partition(";")[0] for each in ("a", "b")
+        ]
+        assert await sessions.read(f"{ours}; {other}") == {}
+        assert await sessions.read(f"{ours}; {ours}") == {"bearer": "a"}
+
     async def test_each_cookie_is_256_random_bits_of_its_own(
         self, house: House, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -253,6 +288,43 @@ class TestSession:
             assert (await browser.get("/tokens")).status_code == 303
 
 
+def refused_in(*names: str) -> Fault:
+    """What organizations answer to whoever is no member."""
+
+    def refusal(request: Request) -> Response | None:
+        return Response(status_code=401) if request.path_params["organization"] in names else None
+
+    return refusal
+
+
+class TestNotEverywhereAMember:
+    async def test_what_one_has_elsewhere_is_listed(self, tmp_path: Path, time: FakeTime) -> None:
+        fault = refused_in("fabrikam")
+        async with opened(tmp_path, time, fault=fault, elsewhere=["fabrikam"]) as house:
+            async with house.browser() as browser:
+                await house.signed_in(browser, house.someone())
+                page = await browser.get("/tokens")
+                listed = house.path(house.living(house.someone())[0])
+        assert page.status_code == 200
+        assert listed in page.text
+        assert "Left out: fabrikam." in page.text
+        assert "This list is not complete" not in page.text
+
+    async def test_who_is_a_member_nowhere_is_told_so_and_not_led_in_a_circle(
+        self, tmp_path: Path, time: FakeTime
+    ) -> None:
+        fault = refused_in("fabrikam", "contoso-demo")
+        async with opened(tmp_path, time, fault=fault, elsewhere=["fabrikam"]) as house:
+            async with house.browser() as browser:
+                person = house.someone()
+                await house.signed_in(browser, person)
+                for path in ("/tokens", house.path(house.living(person)[0])):
+                    page = await browser.get(path)
+                    assert page.status_code == 401
+                    assert "Azure DevOps does not accept your sign-in" in page.text
+                    assert 'href="/sign-in"' in page.text
+
+
 class TestPages:
     async def test_every_page_is_guarded(self, house: House, browser: httpx.AsyncClient) -> None:
         path = house.path(house.living(house.someone())[0])
@@ -297,6 +369,19 @@ class TestPages:
         )
 
 
+class Forgetful:
+    """A ledger that breaks as no adapter should, once it was written to."""
+
+    def __init__(self, store: Store) -> None:
+        self.store, self.left = store, 1
+
+    async def write(self, table: str, changes: Sequence[Change]) -> list[str]:
+        self.left -= 1
+        if self.left < 0:
+            raise RuntimeError("Nobody foresaw this.")
+        return await self.store.write(table, changes)
+
+
 class TestRotate:
     async def test_the_new_token_is_shown_once_and_works_and_the_old_one_dies_after_its_overlap(
         self, house: House, browser: httpx.AsyncClient
@@ -320,6 +405,40 @@ class TestRotate:
         await house.host.fire("finish_rotations")
         assert not self.is_valid(house, old.authorization_id)
         assert await self.opens(house, secret)
+
+    @pytest.mark.parametrize(
+        ("overlap", "said"),
+        [("0", "Good. The old token no longer works."), ("24", "Good. The old token lives until")],
+    )
+    async def test_once_it_is_stored_its_owner_is_told_how_the_old_one_stands(
+        self, house: House, browser: httpx.AsyncClient, overlap: str, said: str
+    ) -> None:
+        path = house.path(house.living(house.someone())[0])
+        await browser.post(f"{path}/rotate", data=FORM | {"overlap_hours": overlap}, headers=PAGE)
+        stored = await browser.post(f"{path}/stored", headers=PAGE)
+        assert said in (await browser.get(stored.headers["location"])).text
+
+    async def test_it_is_shown_whatever_fails_once_it_was_made(
+        self, tmp_path: Path, time: FakeTime
+    ) -> None:
+        made = list[Request]()
+
+        def fails_after_create(request: Request) -> Response | None:
+            if made:
+                return error(400, "No more for today.")
+            if request.method == "POST" and request.url.path.endswith("/tokens/pats"):
+                made.append(request)
+            return None
+
+        async with opened(tmp_path, time, fault=fails_after_create) as house:
+            async with house.browser() as browser:
+                await house.signed_in(browser, house.someone())
+                path = house.path(house.living(house.someone())[0])
+                trail = Trail(Forgetful(house.shared.store), house.time.clock)  # type: ignore[arg-type] # what is called
+                house.shared.front = replace(house.shared.front, trail=trail)
+                page = await browser.post(f"{path}/rotate", data=FORM, headers=PAGE)
+        assert made
+        assert len(secret_of(page)) == 84
 
     async def test_a_global_one_is_replaced_by_one_for_this_organization(
         self, house: House, browser: httpx.AsyncClient
