@@ -11,7 +11,7 @@ from urllib.parse import quote
 from pat_core.bodies import SNOOZES_DAYS
 from pat_core.digest import shown_name
 from pat_core.model import Standing, Token
-from pat_core.rotations import LONGEST_OVERLAP, Rotation, RotationState
+from pat_core.rotations import BOTH_LIVE, LONGEST_OVERLAP, Rotation, RotationState
 
 _SOON: Final = timedelta(days=3)
 _NOW: Final = timedelta(days=1)
@@ -73,6 +73,12 @@ class TokenView:
         """True once its owner has the token that replaces it."""
         in_use = (RotationState.SUPERSEDED, RotationState.DONE)
         return self.rotation is not None and self.rotation.state in in_use
+
+    @property
+    def keeps_old(self) -> bool:
+        """True where revoking it keeps the token that it replaces."""
+        has_next = self.rotation is not None and self.rotation.is_in_hand
+        return self.origin is not None and self.origin.state in BOTH_LIVE and not has_next
 
     @property
     def lets_expire(self) -> bool:
