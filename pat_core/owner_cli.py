@@ -18,6 +18,7 @@ from pat_core.arguments import duration, run_to_end, settings_for
 from pat_core.bootstrap import Services, system_clock
 from pat_core.digest import date_and_time, shown_name
 from pat_core.errors import ActionRefused, ExitStatus, NotSignedIn, PatWardenError, SettingsError
+from pat_core.expiry import effective_expiry
 from pat_core.model import Organization, Token
 from pat_core.ports import Vault
 from pat_core.renewal import Renewal
@@ -162,7 +163,7 @@ async def _revoke(organization: str, authorization_id: str, *, ask: bool) -> Tok
     async with _bench(organization) as bench:
         if ask:
             token = await bench.hands.my_token(bench.place, authorization_id)
-            _ask(f"Revoke {shown_name(token.display_name)}? It stops working at once.")
+            _ask(f"Revoke {shown_name(token.display_name)}? {_stops(token)}")
         return await bench.acts.revoke(bench.hands, bench.place, authorization_id)
 
 
@@ -264,7 +265,9 @@ class _Turns:
         if self.as_json:
             ends_at = rotation.revoke_at or rotation.ended_at
             planned = ends_at or superseded(rotation, old, now).revoke_at or now
-            return shown.put(shown.rotated_json(old, done, planned))
+            # Nothing here ends a global one after the overlap unless somebody comes back.
+            sure = effective_expiry(old) if old.is_global and planned > now else planned
+            return shown.put(shown.rotated_json(old, done, sure))
         return done.secret is None or shown.put(done.secret.get_secret_value())
 
 
@@ -287,9 +290,15 @@ def _stands(rotation: Rotation) -> str:
     return f"It was rotated {date_and_time(rotation.requested_at)} and is {rotation.state}."
 
 
+def _stops(token: Token) -> str:
+    where = ", in every organization" if token.is_global else ""
+    return f"It stops working at once{where}."
+
+
 def _question(chosen: list[Token], wish: Wish) -> str:
     for token in chosen:
-        shown.say(f"  {shown_name(token.display_name)} ({token.authorization_id})")
+        reach = ", global: it ends in every organization" if token.is_global else ""
+        shown.say(f"  {shown_name(token.display_name)} ({token.authorization_id}){reach}")
     hours = wish.overlap // timedelta(hours=1)
     works = f"work on for {hours} hours" if hours else "stop at once"
     return f"Rotate what is listed above? Old tokens {works}."
