@@ -239,6 +239,20 @@ class TestScan:
         assert done.returncode == 2
         assert "nobody: no such organization" in done.stderr
 
+    async def test_other_capitals_tell_nobody_again(
+        self, desk: Desk, contoso: dict[str, str]
+    ) -> None:
+        await desk.run("scan", "--send", **contoso)
+        told = len(desk.mails())
+        other = contoso["PAT_ORGANIZATIONS"].replace('"contoso"', '"Contoso"')
+        for words in (("scan",), ("scan", "--send")):
+            done = await desk.run(*words, **contoso | {"PAT_ORGANIZATIONS": other})
+            assert done.returncode == 2
+            assert "knows the organization Contoso as contoso. Write contoso" in " ".join(
+                done.stderr.split()
+            )
+        assert len(desk.mails()) == told > 0
+
     async def test_no_organization_is_a_wrong_setting(self, desk: Desk) -> None:
         done = await desk.run("scan")
         assert done.returncode == 2
