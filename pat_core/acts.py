@@ -9,7 +9,7 @@ from datetime import timedelta
 from pat_core.book import Book, Entry
 from pat_core.digest import date_and_time
 from pat_core.errors import ActionRefused
-from pat_core.expiry import effective_expiry, snooze_end
+from pat_core.expiry import GLOBAL_PATS_END, effective_expiry, snooze_end
 from pat_core.model import Deed, Organization, Owner, Standing, Token
 from pat_core.ports import OwnTokens
 from pat_core.records import Account
@@ -34,6 +34,13 @@ class Acts:
         valid_to = self.book.clock() + lifetime
         if (rotation := account.rotations.get(authorization_id)) and rotation.bars_another:
             raise ActionRefused("The token is being replaced.", remedy="Use the new one.")
+        if token.is_global:
+            # What is asked for is never global, so this would narrow it to one organization.
+            raise ActionRefused(
+                "A later end would not help: global tokens stop working on "
+                f"{date_and_time(GLOBAL_PATS_END)}.",
+                remedy="Rotate it instead.",
+            )
         if valid_to <= token.valid_to:
             raise ActionRefused(
                 f"The token lives until {date_and_time(token.valid_to)} already.",

@@ -20,7 +20,7 @@ from pat_core.bodies import (
     RunProgress,
     WrongSettings,
 )
-from pat_core.errors import BadMessage, LedgerError, LedgerTooNew, SettingsError
+from pat_core.errors import BadMessage, LedgerError, LedgerTooNew, OtherCapitals, SettingsError
 from pat_core.run_log import RunLog
 from pat_core.run_records import RunReport
 from pat_core.summarize import Watch
@@ -80,7 +80,7 @@ async def health_answer(make: Callable[[], Watch]) -> Answer:
     except SettingsError as error:
         names = [fault.partition(":")[0] for fault in error.faults]
         return _unhealthy(WrongSettings(status="unhealthy", wrong_settings=names))
-    except LedgerTooNew as fault:
+    except (LedgerTooNew, OtherCapitals) as fault:
         return _unhealthy(LedgerAway(status="unhealthy", ledger=str(fault)))
     except LedgerError:
         return _unhealthy(LedgerAway(status="unhealthy", ledger="unavailable"))

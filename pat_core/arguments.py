@@ -18,6 +18,8 @@ from pat_core.settings import EXAMPLES, Settings, load_settings, parse_organizat
 
 ENV_FILE: Final = Path(".env")
 INTERRUPTED: Final = 130
+_FIRST_YEAR: Final = 2000
+_LAST_YEAR: Final = 2999
 _UNITS: Final = {"h": timedelta(hours=1), "d": timedelta(days=1)}
 Answer = TypeVar("Answer")
 
@@ -52,10 +54,15 @@ def time_of(text: str) -> datetime:
     """The moment that `--now` names, aware UTC. Raises SettingsError."""
     try:
         time = datetime.fromisoformat(text)
-    except ValueError:
+        time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):
         fault = f"--now: {text!r} is no time. Example: --now 2026-12-24T08:00:00Z"
         raise SettingsError([fault]) from None
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    if not _FIRST_YEAR <= time.year <= _LAST_YEAR:
+        # Far from these there is no time left for a token to begin, or to end.
+        fault = f"--now: {text!r} is not from {_FIRST_YEAR} to {_LAST_YEAR}"
+        raise SettingsError([f"{fault}. Example: --now 2026-12-24T08:00:00Z"])
+    return time
 
 
 def duration(option: str, text: str, least: timedelta, most: timedelta) -> timedelta:

@@ -136,6 +136,7 @@ def embedded() -> ModuleType:
 
 def run() -> int:
     """Run the command that the arguments name; gives its exit status."""
+    console.write_anything()
     # What goes wrong is told in words; the log is for the service.
     logging.getLogger("pat_warden").addHandler(logging.NullHandler())
     try:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Final
 
@@ -33,6 +35,13 @@ from pat_core.survey import Progress, Survey
 OUT: Final = Console()
 ERR: Final = Console(stderr=True)
 _LINE_EVERY: Final = 1000
+
+
+def write_anything() -> None:
+    """Let what the output cannot encode be replaced: it must stop no command half way."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 class Watch:

@@ -1,4 +1,4 @@
-"""A ledger whose version is looked at before it is used."""
+"""A ledger whose version and spellings are looked at before it is used."""
 
 from __future__ import annotations
 
@@ -9,20 +9,22 @@ from dataclasses import dataclass, field
 from pat_core.ledger_version import LEDGER_VERSION, UNDERSTOOD, VERSION_KEY, known_version
 from pat_core.ports import Store
 from pat_core.rows import LEDGER, Change, Row
+from pat_core.spelling import spell, unspelled
 
 
 @dataclass(slots=True)
 class CurrentStore:
-    """Implements the port Store. The first call reads one row more, the first write migrates.
+    """Implements the port Store. The first call reads a few rows more, the first write migrates.
 
     Whoever only reads leaves a ledger of the version before as it is. Each method raises
-    LedgerTooNew with the remedy.
+    LedgerTooNew with the remedy, and OtherCapitals.
     """
 
     inner: Store
     organizations: Sequence[str]
     remedy: str
     _version: int = 0
+    _unspelled: list[str] = field(default_factory=list)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def rows(
@@ -44,9 +46,17 @@ class CurrentStore:
         return await self.inner.write(table, changes)
 
     async def _be(self, least: int) -> None:
-        if self._version >= least:
+        if self._version >= least and not (self._unspelled and least == LEDGER_VERSION):
             return
         async with self._turn:
+            if self._version == 0:
+                version = await self._look(UNDERSTOOD)
+                self._unspelled = await unspelled(self.inner, self.organizations)
+                self._version = version
+            if least == LEDGER_VERSION:
+                # Before anything is migrated: under other capitals nothing would be found.
+                await spell(self.inner, self._unspelled)
+                self._unspelled = []
             if self._version < least:
                 self._version = await self._look(least)
 

@@ -23,6 +23,7 @@ from pat_core.errors import (
     NotPermitted,
     NotSignedIn,
     OrganizationNotFound,
+    OtherCapitals,
     PatWardenError,
     QueueRefused,
     QueueUnavailable,
@@ -252,6 +253,7 @@ def _refused(
         | VaultRefused
         | LedgerRefused
         | LedgerTooNew
+        | OtherCapitals
         | QueueRefused,
     )
     verdict = Verdict.REFUSED if final else Verdict.UNKNOWN

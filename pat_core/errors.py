@@ -23,6 +23,7 @@ PatWardenError
 ├── LedgerError
 │   ├── Conflict             somebody else changed the row first
 │   ├── LedgerTooNew         written by a newer version
+│   ├── OtherCapitals        it knows an organization by other capitals
 │   └── LedgerUnavailable    cannot be read or written
 │       └── LedgerRefused    this identity may not
 ├── VaultError               a secret could not be kept or looked up in Key Vault
@@ -184,6 +185,12 @@ class Conflict(LedgerError):
 
 class LedgerTooNew(LedgerError):
     """The ledger was written by a newer version of PAT Warden."""
+
+    exit_status = ExitStatus.WRONG_SETTINGS
+
+
+class OtherCapitals(LedgerError):
+    """The ledger knows an organization by other capitals than the settings; nothing was changed."""
 
     exit_status = ExitStatus.WRONG_SETTINGS
 

@@ -18,7 +18,8 @@ from pat_core.arguments import duration, run_to_end, settings_for
 from pat_core.bootstrap import Services, system_clock
 from pat_core.digest import date_and_time, shown_name
 from pat_core.errors import ActionRefused, ExitStatus, NotSignedIn, PatWardenError, SettingsError
-from pat_core.model import Organization, Token
+from pat_core.expiry import effective_expiry
+from pat_core.model import Organization, Token, TokenReading
 from pat_core.ports import Vault
 from pat_core.renewal import Renewal
 from pat_core.renewals import Due, due, living
@@ -44,11 +45,12 @@ def tokens(
     as_json: Json = False,
 ) -> None:
     """List your own tokens, the soonest expiry first."""
-    found = run_to_end(_tokens(organization, every=every))
+    found, status = run_to_end(_tokens(organization, every=every))
     if as_json:
         shown.put(shown.tokens_json(organization, found))
     else:
         shown.show_tokens(found, system_clock())
+    raise typer.Exit(status)
 
 
 @app.command()
@@ -56,7 +58,8 @@ def rotate(
     organization: Place,
     authorization_id: Id = "",
     within: Annotated[
-        int, typer.Option("--due", help="Each token that expires within so many days.", min=0)
+        int,
+        typer.Option("--due", help="Each token that expires within so many days.", min=0, max=366),
     ] = 0,
     *,
     to_vault: Annotated[
@@ -143,14 +146,20 @@ async def _bench(organization: str) -> AsyncIterator[Bench]:
         yield Bench(shared, settings.organizations[0])
 
 
-async def _tokens(organization: str, *, every: bool) -> list[Token]:
+async def _tokens(organization: str, *, every: bool) -> tuple[list[Token], int]:
     async with _bench(organization) as bench:
         reading = await bench.hands.my_tokens(bench.place)
-        for fault in reading.faults:
-            shown.say(f"Not read: {fault}")
+        status = _say_not_read(reading)
         if every:
-            return sorted(reading.tokens, key=lambda token: token.valid_to)
-        return living(reading.tokens, bench.now)
+            return sorted(reading.tokens, key=lambda token: token.valid_to), status
+        return living(reading.tokens, bench.now), status
+
+
+def _say_not_read(reading: TokenReading) -> int:
+    """Say what could not be read; gives the exit status."""
+    for fault in reading.faults:
+        shown.say(f"Not read: {fault}")
+    return ExitStatus.INCOMPLETE if reading.faults else ExitStatus.COMPLETE
 
 
 async def _extend(organization: str, authorization_id: str, lifetime: timedelta) -> Token:
@@ -162,7 +171,7 @@ async def _revoke(organization: str, authorization_id: str, *, ask: bool) -> Tok
     async with _bench(organization) as bench:
         if ask:
             token = await bench.hands.my_token(bench.place, authorization_id)
-            _ask(f"Revoke {shown_name(token.display_name)}? It stops working at once.")
+            _ask(f"Revoke {shown_name(token.display_name)}? {_stops(token)}")
         return await bench.acts.revoke(bench.hands, bench.place, authorization_id)
 
 
@@ -195,8 +204,7 @@ async def _due(bench: Bench, within: int) -> tuple[list[Token], int]:
     """The tokens to rotate, and the exit status; what is left out, and why, is said."""
     reading = await bench.hands.my_tokens(bench.place)
     account = await bench.shared.book.account(await bench.hands.caller(bench.place))
-    for fault in reading.faults:
-        shown.say(f"Not read: {fault}")
+    status = _say_not_read(reading)
     chosen = list[Token]()
     for each in due(reading.tokens, bench.now, within * _DAY):
         known = account.rotations.get(each.token.authorization_id)
@@ -211,7 +219,7 @@ async def _due(bench: Bench, within: int) -> tuple[list[Token], int]:
             chosen.append(each.token)
     if not chosen:
         shown.say("No token is to be rotated.")
-    return chosen, ExitStatus.INCOMPLETE if reading.faults else ExitStatus.COMPLETE
+    return chosen, status
 
 
 def _leave_out(each: Due, successor: Token) -> None:
@@ -264,7 +272,9 @@ class _Turns:
         if self.as_json:
             ends_at = rotation.revoke_at or rotation.ended_at
             planned = ends_at or superseded(rotation, old, now).revoke_at or now
-            return shown.put(shown.rotated_json(old, done, planned))
+            # Nothing here ends a global one after the overlap unless somebody comes back.
+            sure = effective_expiry(old) if old.is_global and planned > now else planned
+            return shown.put(shown.rotated_json(old, done, sure))
         return done.secret is None or shown.put(done.secret.get_secret_value())
 
 
@@ -287,9 +297,15 @@ def _stands(rotation: Rotation) -> str:
     return f"It was rotated {date_and_time(rotation.requested_at)} and is {rotation.state}."
 
 
+def _stops(token: Token) -> str:
+    where = ", in every organization" if token.is_global else ""
+    return f"It stops working at once{where}."
+
+
 def _question(chosen: list[Token], wish: Wish) -> str:
     for token in chosen:
-        shown.say(f"  {shown_name(token.display_name)} ({token.authorization_id})")
+        reach = ", global: it ends in every organization" if token.is_global else ""
+        shown.say(f"  {shown_name(token.display_name)} ({token.authorization_id}){reach}")
     hours = wish.overlap // timedelta(hours=1)
     works = f"work on for {hours} hours" if hours else "stop at once"
     return f"Rotate what is listed above? Old tokens {works}."

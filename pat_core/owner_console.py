@@ -17,6 +17,7 @@ from pat_core.expiry import effective_expiry
 from pat_core.model import Token
 from pat_core.renewal import Settled
 from pat_core.rotation import Rotated
+from pat_core.rotations import RotationState
 
 
 def show_tokens(tokens: Sequence[Token], now: datetime) -> None:
@@ -80,6 +81,12 @@ def show_settled(old: Token, settled: Settled) -> None:
     if rotation.vault_version:
         say(f"  It is in the Key Vault as {rotation.vault_name}.")
     say(f"  The old one works until {date_and_time(settled.old_ends_at)}.")
+    if old.is_global and rotation.state is RotationState.SUPERSEDED:
+        say(
+            "  It is global, so its end cannot be moved. The next `rotate` after the overlap "
+            "revokes it in every organization. To do that now: "
+            f"revoke --id {old.authorization_id}"
+        )
 
 
 def say(text: str) -> None:

@@ -12,6 +12,7 @@ from datetime import datetime
 
 from pat_core.book import Entry
 from pat_core.errors import ActionRefused
+from pat_core.expiry import effective_expiry
 from pat_core.finishing import Finisher
 from pat_core.model import Organization, TokenReading
 from pat_core.rotation import Hands, Rotator
@@ -48,6 +49,8 @@ class Renewal:
     async def settle(self, authorization_id: str) -> Settled:
         """The rotation once its new token is in its owner's hands: the old one ends by itself.
 
+        A global one keeps its own end until `tidy` comes by after the overlap.
+
         Raises as `Rotator.rotate` does; TokenRefused where the old one keeps its own end.
         """
         where = (self.hands, self.organization, authorization_id)
@@ -58,11 +61,12 @@ class Renewal:
         if rotation.state is RotationState.DONE:
             return Settled(rotation, ends_at)
         old = await self.hands.my_token(self.organization, authorization_id)
-        if old.valid_to > ends_at:
+        # To give a global one another end is to narrow it: `tidy` revokes it after the overlap.
+        if old.valid_to > ends_at and not old.is_global:
             old = await self.hands.extend(self.organization, old, ends_at)
             owner = await self.hands.caller(self.organization)
             await self.rotator.book.write(owner, Entry(old))
-        return Settled(rotation, old.valid_to)
+        return Settled(rotation, effective_expiry(old))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from enum import Enum, StrEnum
 from typing import Any, Final
 
+from pat_core.expiry import effective_expiry
 from pat_core.model import IssuedToken, Owner, Token, VaultSecret
 from pat_core.owner_records import owner_columns, owner_of
 from pat_core.rows import Change, Row, Verb, short_hash
@@ -154,7 +155,7 @@ def handed_over(rotation: Rotation, kept: VaultSecret | None = None) -> Rotation
 
 def superseded(rotation: Rotation, old: Token, now: datetime) -> Rotation:
     """The rotation whose old token lives on for the overlap, and no longer than it would anyway."""
-    revoke_at = min(now + rotation.overlap, max(old.valid_to, now))
+    revoke_at = min(now + rotation.overlap, max(effective_expiry(old), now))
     return replace(rotation, state=RotationState.SUPERSEDED, revoke_at=revoke_at, trouble="")
 
 

@@ -125,9 +125,24 @@ class TestDemo:
         done = await desk.run("demo", "--users", "120")
         assert " 120 " in done.stdout
 
-    async def test_a_time_that_is_none_is_refused(self, desk: Desk) -> None:
-        done = await desk.run("demo", "--now", "soon")
+    @pytest.mark.parametrize(
+        "time", ["soon", "0001-01-01T00:00:00+14:00", "9999-12-31T00:00:00Z", "1999-12-31"]
+    )
+    async def test_a_time_that_is_none_is_refused(self, desk: Desk, time: str) -> None:
+        done = await desk.run("demo", "--now", time)
         assert (done.returncode, "2026-12-24T08:00:00Z" in done.stderr) == (2, True)
+
+    async def test_what_the_output_cannot_encode_stops_nothing(self, desk: Desk) -> None:
+        # Of its own from the start: the encoding is chosen before our first line runs.
+        done = await anyio.run_process(
+            [sys.executable, "-m", "pat_core", "demo", "--users", "20"],
+            cwd=desk.folder,
+            env=desk.environment | {"PYTHONIOENCODING": "ascii"},
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert b"?30d" in done.stdout
+        assert b"written." in done.stdout
 
     async def test_it_does_not_run_in_azure(self, desk: Desk) -> None:
         done = await desk.run("demo", WEBSITE_INSTANCE_ID="x")
@@ -223,6 +238,20 @@ class TestScan:
         done = await desk.run("scan", **contoso | {"PAT_ORGANIZATIONS": wrong})
         assert done.returncode == 2
         assert "nobody: no such organization" in done.stderr
+
+    async def test_other_capitals_tell_nobody_again(
+        self, desk: Desk, contoso: dict[str, str]
+    ) -> None:
+        await desk.run("scan", "--send", **contoso)
+        told = len(desk.mails())
+        other = contoso["PAT_ORGANIZATIONS"].replace('"contoso"', '"Contoso"')
+        for words in (("scan",), ("scan", "--send")):
+            done = await desk.run(*words, **contoso | {"PAT_ORGANIZATIONS": other})
+            assert done.returncode == 2
+            assert "knows the organization Contoso as contoso. Write contoso" in " ".join(
+                done.stderr.split()
+            )
+        assert len(desk.mails()) == told > 0
 
     async def test_no_organization_is_a_wrong_setting(self, desk: Desk) -> None:
         done = await desk.run("scan")

@@ -455,6 +455,9 @@ class TestRotate:
         assert await house.signed_in(browser, person, path) == path
         page = await browser.get(path)
         assert "Global tokens stop working on Tue 1 Dec 2026" in page.text
+        assert page.text.count("ends in every organization") == len(("rotate", "revoke"))
+        refused = await browser.post(f"{path}/extend", data=FORM, headers=PAGE)
+        assert refused.status_code == 409
         await browser.post(f"{path}/rotate", data=FORM, headers=PAGE)
         made = next(each for each in house.living(person) if each.valid_from == house.time.now)
         assert not made.is_global

@@ -7,21 +7,26 @@ import shlex
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
 import httpx
 import pytest
 from pydantic import SecretStr
+from typer.testing import CliRunner
 
+from pat_core import owner_cli
 from pat_core.bootstrap import Services, system_clock
+from pat_core.errors import ExitStatus
 from pat_core.local.estate import Estate, serving_estate
 from pat_core.local.policies import Policies
 from pat_core.local.world import Person, World
-from pat_core.model import Token
+from pat_core.model import Organization, Token, TokenReading
 from pat_core.rotation import Rotator, Wish
 from pat_core.settings import Settings, parse_organizations
 from tests.e2e.test_commands import Desk
@@ -104,6 +109,23 @@ class TestTokens:
         shown = await workplace.run("tokens")
         assert shown.returncode == 0
         assert all(each in shown.stdout.replace("\n", "") for each in workplace.tokens())
+
+    def test_a_list_that_misses_one_says_so_and_is_incomplete(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class Hands:
+            async def my_tokens(self, _: Organization) -> TokenReading:
+                return TokenReading((), ("token 1: validTo is missing",))
+
+        @asynccontextmanager
+        async def bench(name: str) -> AsyncIterator[owner_cli.Bench]:
+            shared = SimpleNamespace(own_hands=Hands(), clock=system_clock)
+            yield owner_cli.Bench(shared, Organization(name))  # type: ignore[arg-type] # a stand-in
+
+        monkeypatch.setattr(owner_cli, "_bench", bench)
+        done = CliRunner().invoke(owner_cli.app, ["tokens", "-o", "contoso", "--json"])
+        assert done.exit_code == ExitStatus.INCOMPLETE
+        assert "Not read: token 1: validTo is missing" in done.stderr
 
     async def test_without_a_sign_in_it_says_how(self, workplace: Workplace) -> None:
         done = await workplace.run("tokens", PATH="/usr/bin:/bin", **GONE)
@@ -199,6 +221,7 @@ class TestRotate:
             (["--due", "7", "--print"], "--print --json"),
             (["--id", "x", "--print", "--overlap", "8d"], "--overlap"),
             (["--id", "x", "--print", "--lifetime", "never"], "--lifetime"),
+            (["--due", "1000000000", "--print", "--json", "--yes"], "366"),
             (["--id", "x", "--to-key-vault", "--yes"], "PAT_KEY_VAULT_URL"),
         ],
     )

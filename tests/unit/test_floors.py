@@ -65,6 +65,7 @@ FLOWS = {
     "owner_views",
     "pointing",
     "preview",
+    "spelling",
     "purging",
     "recording",
     "renewal",

@@ -9,6 +9,8 @@ from datetime import timedelta
 import pytest
 
 from pat_core.errors import ActionRefused, TokenRefused
+from pat_core.expiry import GLOBAL_PATS_END
+from pat_core.owner_console import show_settled
 from pat_core.rotations import GRACE, RotationState
 from tests.hands import Died
 from tests.turns import CONTOSO, OLD, Bench
@@ -41,6 +43,24 @@ async def test_an_old_token_that_ends_sooner_is_left_alone(bench: Bench) -> None
     settled = await bench.renewal.settle("old")
     assert settled.old_ends_at == bench.time.now + HOURS
     assert "extend old" not in bench.azure.log
+
+
+async def test_a_global_old_token_keeps_its_end_until_the_next_command(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = replace(OLD, is_global=True)
+    bench.azure.owns(old)
+    await bench.rotate(hours=24)
+    settled = await bench.renewal.settle("old")
+    assert "extend old" not in bench.azure.log
+    assert settled.old_ends_at == GLOBAL_PATS_END
+    show_settled(old, settled)
+    said = capsys.readouterr().err
+    assert "works until Tue 1 Dec 2026" in said
+    assert "revokes it in every organization" in said
+    bench.time.now += 25 * HOURS
+    await bench.renewal.tidy()
+    assert bench.azure.alive() == {"new-1"}
 
 
 async def test_a_secret_in_the_vault_is_handed_over_already(bench: Bench) -> None:

@@ -21,7 +21,7 @@ from pat_core.errors import (
     VaultRefused,
     VaultUnavailable,
 )
-from pat_core.expiry import DEFAULT_WINDOWS_DAYS
+from pat_core.expiry import DEFAULT_WINDOWS_DAYS, GLOBAL_PATS_END
 from pat_core.finishing import Finished, Finisher
 from pat_core.local.memory_queues import MemoryQueues
 from pat_core.model import Deed, Organization, TokenReading
@@ -454,6 +454,24 @@ class TestActs:
     async def test_a_shorter_time_is_no_extension(self, bench: Bench) -> None:
         with pytest.raises(ActionRefused, match="already"):
             await bench.acts.extend(bench.azure, CONTOSO, "old", timedelta(days=5))
+
+    async def test_a_global_token_is_not_narrowed_by_extending_it(self, bench: Bench) -> None:
+        bench.azure.owns(replace(OLD, is_global=True))
+        with pytest.raises(ActionRefused, match="stop working on Tue 1 Dec 2026") as refused:
+            await bench.acts.extend(bench.azure, CONTOSO, "old", QUARTER)
+        assert "Rotate" in refused.value.remedy
+        assert bench.azure.log == []
+
+    async def test_no_old_token_is_said_to_live_past_the_end_of_global_ones(
+        self, bench: Bench
+    ) -> None:
+        bench.azure.owns(replace(OLD, is_global=True))
+        await bench.rotate(to_vault=True)
+        kept = await bench.rotator.keep_longer(bench.azure, CONTOSO, "old")
+        assert kept.revoke_at == bench.time.now + timedelta(days=7)
+        bench.time.now += timedelta(days=5)
+        kept = await bench.rotator.keep_longer(bench.azure, CONTOSO, "old")
+        assert kept.revoke_at == GLOBAL_PATS_END
 
     async def test_revoking_is_told(self, bench: Bench) -> None:
         await bench.acts.revoke(bench.azure, CONTOSO, "old")

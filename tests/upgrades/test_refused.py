@@ -15,7 +15,8 @@ from pat_core.bootstrap import Services
 from pat_core.errors import LedgerTooNew
 from pat_core.ledger_version import FOR_TABLES, LEDGER_VERSION, version_row
 from pat_core.messages import ORGANIZATIONS, POISON, USERS
-from pat_core.rows import LEDGER, Change, Verb
+from pat_core.model import Organization
+from pat_core.rows import LEDGER, OUTBOX, Change, Row, Verb
 from pat_core.settings import Settings
 from tests.fakes import FakeTime
 from tests.service import Service, reached
@@ -43,6 +44,19 @@ class TestFunctions:
         assert (health.status_code, ordered.status_code) == (503, 503)
         assert health.json() == {"status": "unhealthy", "ledger": f"{CAUSE} {FOR_TABLES}"}
         assert ordered.json()["error"].startswith(CAUSE)
+
+    async def test_health_says_which_capitals_to_write(self) -> None:
+        service = Service(MemoryStore(), FakeTime())
+        places = (Organization("Contoso"),), (Organization("contoso"),)
+        before, after = (
+            Services(Settings(organizations=each)).current(service.store, FOR_TABLES)
+            for each in places
+        )
+        await before.write(OUTBOX, [Change(Verb.PUT, Row("p", "k"))])
+        async with service.host(after) as host, reached(host) as http:
+            health = await http.get("/health")
+        assert health.status_code == 503
+        assert "knows the organization contoso as Contoso" in health.json()["ledger"]
 
     async def test_orders_wait_go_to_poison_and_are_told_of(
         self, store: MemoryStore, caplog: pytest.LogCaptureFixture
