@@ -53,8 +53,27 @@ class RunReport:
     @property
     def complete(self) -> bool:
         """True when the run is finished and nothing was missed."""
-        missed = self.error or self.coverage.failed or self.coverage.faults
+        missed = self.error or self.coverage.failed or self.coverage.faults or self.saw_nobody
         return self.finished and not missed
+
+    @property
+    def saw_nobody(self) -> str:
+        """Why a finished run is not to be believed though nothing failed, a sentence, or "".
+
+        An API that is not there, or an identity that sees nobody, looks as if all had left.
+        """
+        seen = self.coverage
+        if not self.finished or seen.users > seen.gone:
+            return ""
+        if seen.users == 0:
+            return (
+                f"{self.organization}: no user is listed. "
+                "Check the organization, and that this identity may read its users."
+            )
+        return (
+            f"{self.organization}: all users listed ({seen.users:,}) seem to have left. "
+            "Check that Azure DevOps answers the call to read the tokens of a user."
+        )
 
 
 def run_partition(organization: str, run_id: str) -> str:

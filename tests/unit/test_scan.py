@@ -199,10 +199,26 @@ class TestCoverage:
 
     async def test_a_user_who_left_is_gone_and_not_failed(self, service: Service) -> None:
         service.owns(ANA)
+        service.owns(BO)
         service.azure_devops.owned[ANA.subject_descriptor] = OwnerGone("gone")
         report = await service.scan()
         assert report.complete
         assert (report.coverage.gone, report.coverage.failed) == (1, 0)
+
+    @pytest.mark.parametrize("count", [0, 1, 250])
+    async def test_where_everybody_seems_to_have_left_or_nobody_is_there_it_is_incomplete(
+        self, service: Service, count: int
+    ) -> None:
+        for number in range(count):
+            owner = Owner("contoso", f"aad.{number}", "", "")
+            service.azure_devops.users.append(owner)
+            service.azure_devops.owned[owner.subject_descriptor] = OwnerGone("gone")
+        report = await service.scan()
+        assert (report.finished, report.complete, report.coverage.gone) == (True, False, count)
+        says = f"all users listed ({count}) seem to have left" if count else "no user is"
+        summary = await service.summary()
+        assert summary.troubles[0].startswith(f"contoso: {says}")
+        assert summary.subject.startswith("[PAT Warden] Incomplete: contoso")
 
     async def test_an_unreadable_token_keeps_the_others_and_forgets_none(
         self, service: Service
