@@ -142,12 +142,13 @@ def batch_row(order: ScanOrder, coverage: Coverage, rest: str, now: datetime) ->
     return Row(run_partition(order.organization, order.run_id), order.key, values)
 
 
-def error_row(order: ListOrder | ScanOrder, error: PatWardenError) -> Row:
-    """The row of what stopped a run."""
+def error_row(order: ListOrder | ScanOrder, error: PatWardenError, *, may_pass: bool) -> Row:
+    """The row of what stopped a run, or holds it up where it may pass."""
     values: dict[str, Value] = {
         "kind": type(error).__name__,
         "cause": error.cause,
         "remedy": error.remedy,
+        "may_pass": may_pass,
     }
     return Row(run_partition(order.organization, order.run_id), ERROR_KEY, values)
 
@@ -156,6 +157,11 @@ def read_error(row: Row) -> PatWardenError:
     """The error that a row gives."""
     kind, cause, remedy = (str(row.values[name]) for name in ("kind", "cause", "remedy"))
     return restored(kind, cause, remedy)
+
+
+def stops(row: Row) -> bool:
+    """True for the row of an error that trying again won't help."""
+    return read_error(row).permanent and not row.values.get("may_pass", False)
 
 
 @dataclass(slots=True)
@@ -176,6 +182,7 @@ class Steps:
     _done: int = 0
     _ended_at: datetime | None = None
     _error: PatWardenError | None = None
+    _is_stopped: bool = False
 
     def add(self, row: Row) -> None:
         """Count one row of the run's partition."""
@@ -184,7 +191,7 @@ class Steps:
             return
         self._follow()
         if row.key == ERROR_KEY:
-            self._error = read_error(row)
+            self._error, self._is_stopped = read_error(row), stops(row)
         elif row.key in self._named:
             self._named.update(str(row.values.get("rest", "")).split())
             self._coverage += read_coverage(row.values)
@@ -195,7 +202,7 @@ class Steps:
     def report(self) -> RunReport:
         """The run as its steps show it.
 
-        An error that did not keep the run from its end is over, unless it was a permanent one.
+        An error that did not keep the run from its end is over, unless it stopped the run.
         """
         self._follow()
         report = replace(
@@ -207,7 +214,7 @@ class Steps:
             done=self._done,
             ended_at=self._ended_at or self.run.started_at,
         )
-        if self._error and (self._error.permanent or not report.finished):
+        if self._error and (self._is_stopped or not report.finished):
             return replace(report, error=self._error)
         return report
 

@@ -41,7 +41,7 @@ _TRIES: Final = 3
 class BatchOutcome:
     """What was seen of a batch, who is left for later, and in how many seconds.
 
-    `refusal` is what refused every user of the batch, if anything did.
+    `refusal` is what refused every user of a batch of several, if anything did.
     """
 
     coverage: Coverage
@@ -95,8 +95,9 @@ class Scanner:
         await self.inventory.seen(there)
         throttled = [fault for fault in outcomes if isinstance(fault, Throttled)]
         seen = [each for each in outcomes if not isinstance(each, Throttled)]
-        refusals = [each for each in seen if isinstance(each, NotSignedIn | NotPermitted)]
-        if refusals and len(refusals) == len(seen):
+        refusals = [each for each in outcomes if isinstance(each, NotSignedIn | NotPermitted)]
+        # One alone may be refused for that user's own sake, which says nothing of the others.
+        if len(refusals) == len(outcomes) > 1:
             return BatchOutcome(
                 Coverage(users=len(owners), failed=len(owners)), refusal=refusals[0]
             )
@@ -190,6 +191,8 @@ def _coverages(outcomes: Iterable[_Seen | BaseException]) -> Iterable[Coverage]:
     for outcome in outcomes:
         if isinstance(outcome, OwnerGone):
             yield GONE
+        elif isinstance(outcome, NotSignedIn | NotPermitted):
+            yield failed(f"{outcome}")
         elif isinstance(outcome, AzureDevOpsError):
             yield failed(outcome.cause)
         elif isinstance(outcome, BaseException):

@@ -18,18 +18,21 @@ from pat_core.errors import (
     ChannelError,
     ChannelMisconfigured,
     NotPermitted,
+    NotSignedIn,
     OwnerGone,
     PatWardenError,
+    Throttled,
     Unavailable,
 )
 from pat_core.expiry import DEFAULT_WINDOWS_DAYS
 from pat_core.ledger.sqlite import SqliteStore
 from pat_core.local.host import PARALLEL
-from pat_core.messages import BATCH
-from pat_core.model import EXPIRED, Deed, Organization, Owner, Token
+from pat_core.messages import BATCH, ORGANIZATIONS, POISON, USERS
+from pat_core.model import EXPIRED, Deed, Organization, Owner, Token, TokenReading, UserPage
 from pat_core.outbox import BY_URGENCY
 from pat_core.rotation import Rotator, Wish
 from pat_core.rows import OUTBOX, OWNERS, RUNS
+from pat_core.signals import Event
 from tests.fakes import NOW, FakeAzureDevOps, FakeChannel, FakeTime
 from tests.hands import Azure
 from tests.service import CONTOSO, Service
@@ -265,6 +268,83 @@ class TestCoverage:
         service.owns(ANA)
         await service.scan()
         assert await service.keys(OWNERS, ANA.partition) == []
+
+
+@dataclass
+class RefusesFor(FakeAzureDevOps):
+    """Accepts nobody's sign-in for so many calls to list users, and so many to read tokens."""
+
+    pages: int = 0
+    readings: int = 0
+
+    async def user_page(self, organization: Organization, continuation_token: str = "") -> UserPage:
+        if self.pages:
+            self.pages -= 1
+            raise NotSignedIn("contoso: not signed in.")
+        return await super().user_page(organization, continuation_token)
+
+    async def tokens(self, organization: Organization, subject_descriptor: str) -> TokenReading:
+        if self.readings:
+            self.readings -= 1
+            raise NotSignedIn("contoso: not signed in.")
+        return await super().tokens(organization, subject_descriptor)
+
+
+@dataclass
+class Busy(FakeAzureDevOps):
+    """Asks everybody whom it does not refuse to wait, once."""
+
+    async def tokens(self, organization: Organization, subject_descriptor: str) -> TokenReading:
+        if subject_descriptor not in (*self.owned, *self.read):
+            self.read.append(subject_descriptor)
+            raise Throttled("contoso: busy.", seconds=0)
+        return await super().tokens(organization, subject_descriptor)
+
+
+def people(count: int) -> list[Owner]:
+    return [Owner("contoso", f"aad.{number}", f"{number}", "") for number in range(count)]
+
+
+class TestRefused:
+    REFUSED = NotPermitted("contoso: no.", remedy="Ask an administrator.")
+
+    async def test_one_alone_stops_nobody_and_is_told_with_what_helps(
+        self, service: Service
+    ) -> None:
+        # The last one is a batch of one.
+        service.azure_devops.users = people(BATCH + 1)
+        service.azure_devops.owned[f"aad.{BATCH}"] = self.REFUSED
+        report = await service.scan()
+        assert report.error is None
+        assert (report.finished, report.complete, report.coverage.failed) == (True, False, 1)
+        assert report.coverage.faults == (str(self.REFUSED),)
+
+    async def test_beside_who_waits_for_a_turn_it_stops_nobody(self, service: Service) -> None:
+        service.azure_devops = Busy(people(10), {"aad.8": self.REFUSED, "aad.9": self.REFUSED})
+        report = await service.scan()
+        assert report.error is None
+        assert (report.finished, report.coverage.users, report.coverage.failed) == (True, 10, 2)
+
+    @pytest.mark.parametrize(("pages", "readings"), [(4, 0), (0, 4 * 6)], ids=["pages", "tokens"])
+    async def test_a_sign_in_that_fails_for_a_while_stops_nothing(
+        self, service: Service, pages: int, readings: int, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        service.azure_devops = RefusesFor(people(6), pages=pages, readings=readings)
+        report = await service.scan()
+        assert (report.complete, report.coverage.users, report.error) == (True, 6, None)
+        assert Event.SCAN_REFUSED not in [each.msg for each in caplog.records]
+
+    @pytest.mark.parametrize(("pages", "readings"), [(5, 0), (0, 5 * 6)], ids=["pages", "tokens"])
+    async def test_one_that_fails_at_every_try_stops_the_run_and_is_an_alarm(
+        self, service: Service, pages: int, readings: int, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        service.azure_devops = RefusesFor(people(6), pages=pages, readings=readings)
+        report = await service.scan()
+        assert isinstance(report.error, NotSignedIn)
+        assert not report.complete
+        assert [each.msg for each in caplog.records].count(Event.SCAN_REFUSED) == 1
+        assert (await service.memory.waiting(USERS + POISON)).count == 0
+        assert (await service.memory.waiting(ORGANIZATIONS + POISON)).count == 0
 
 
 class TestDecided:
