@@ -132,7 +132,9 @@ def scan_orders(order: ListOrder, page: UserPage) -> Iterator[ScanOrder]:
     if batch:
         yield none.model_copy(update={"users": batch})
     if page.faults:
-        words = [fault[:_LONGEST_FAULT] for fault in page.faults[:MOST_FAULTS]]
+        # Pages count their users anew: without its number, two would have one batch between them.
+        named = (f"page {order.page}, {fault}" for fault in page.faults[:MOST_FAULTS])
+        words = [fault[:_LONGEST_FAULT] for fault in named]
         yield none.model_copy(update={"unlisted": len(page.faults), "faults": words})
 
 
