@@ -14,7 +14,7 @@ from functools import reduce
 from operator import add
 from typing import Final
 
-from pat_core.coverage import GONE, Coverage, covered, failed
+from pat_core.coverage import GONE, Coverage, covered, failed, in_brief
 from pat_core.decision import NO_ADDRESS, NO_ROUTES, NOT_ACTIVE, Decision, decide, due_notices
 from pat_core.errors import (
     AzureDevOpsError,
@@ -35,6 +35,7 @@ from pat_core.routes import ROUTED, Routes, is_webhook
 from pat_core.rows import OUTBOX, OWNERS, Change, Verb, transactions
 
 _TRIES: Final = 3
+_LONGEST_NAME: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +120,8 @@ class Scanner:
         is_kept = bool(reading.tokens or account.owner)
         if not reading.faults:
             return _Seen(seen, is_kept)
-        name = owner.display_name or owner.subject_descriptor
-        fault = f"{owner.organization}: {name}: {'; '.join(reading.faults)}"
+        name = (owner.display_name or owner.subject_descriptor)[:_LONGEST_NAME]
+        fault = f"{owner.organization}: {name}: {in_brief(reading.faults)}"
         return _Seen(seen + failed(fault, users=0), is_kept)
 
     async def _record(

@@ -11,6 +11,7 @@ import pytest
 
 from pat_core.acts import Acts
 from pat_core.book import Book, Entry
+from pat_core.coverage import LONGEST_FAULT
 from pat_core.delivered import Delivered
 from pat_core.delivery import LEASE_FOR, Outlet, Sender
 from pat_core.errors import (
@@ -236,6 +237,19 @@ class TestCoverage:
         rows = {row.key: row async for row in service.store.rows(OWNERS, ANA.partition)}
         assert "gone_at" not in rows["token|a"].values
         assert report.coverage.notices == {3: 1}
+
+    async def test_of_many_unreadable_tokens_the_first_are_named_and_the_others_counted(
+        self, service: Service
+    ) -> None:
+        service.owns(replace(ANA, display_name="x" * 300))
+        service.azure_devops.faults = tuple(
+            f"token {number}: validTo is missing" for number in range(1, 2001)
+        )
+        (fault,) = (await service.scan()).coverage.faults
+        assert "xxx: token 1: validTo is missing; token 2: validTo is missing; " in fault
+        named = fault.count("validTo is missing")
+        assert fault.endswith(f"; and {2000 - named:,} more")
+        assert len(fault) <= LONGEST_FAULT
 
     async def test_a_listing_that_breaks_off_is_incomplete_and_keeps_what_it_has(
         self, service: Service
