@@ -67,15 +67,15 @@ async def plan_scan(timer: func.TimerRequest, orders: func.Out[Messages]) -> Non
 @app.queue_trigger("message", ORGANIZATIONS, STORAGE)
 async def list_users(message: func.QueueMessage) -> None:
     """List one page of an organization's users and order the scan of each batch."""
-    with _last_try_is_told(message, ORGANIZATIONS):
-        await services().runner.list_users(_text(message))
+    with _last_try_is_told(message, ORGANIZATIONS) as is_last:
+        await services().runner.list_users(_text(message), is_last=is_last)
 
 
 @app.queue_trigger("message", USERS, STORAGE)
 async def scan_users(message: func.QueueMessage) -> None:
     """Read the tokens of a batch of users, record them, and put what is due into the outbox."""
-    with _last_try_is_told(message, USERS):
-        await services().runner.scan_users(_text(message))
+    with _last_try_is_told(message, USERS) as is_last:
+        await services().runner.scan_users(_text(message), is_last=is_last)
 
 
 @app.timer_trigger("timer", "%PAT_SEND_SCHEDULE%", use_monitor=False)
@@ -236,12 +236,13 @@ def _page(response: WebResponse) -> func.HttpResponse:
 
 
 @contextmanager
-def _last_try_is_told(message: func.QueueMessage, queue: str) -> Iterator[None]:
-    """Log a failure after which the host makes the message poison."""
+def _last_try_is_told(message: func.QueueMessage, queue: str) -> Iterator[bool]:
+    """Log a failure after which the host makes the message poison; gives whether this is so."""
+    is_last = (message.dequeue_count or 0) >= MOST_TRIES
     try:
-        yield
+        yield is_last
     except BaseException:
-        if (message.dequeue_count or 0) >= MOST_TRIES:
+        if is_last:
             _LOG.error(Event.MESSAGE_GIVEN_UP, extra={"queue": queue})
         raise
 

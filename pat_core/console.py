@@ -170,6 +170,8 @@ def show_faults(survey: Survey) -> None:
         ERR.print(f"[bold red]Incomplete:[/] {escape(report.organization)} was not read wholly.")
         if report.error:
             show_error(report.error)
+        if report.saw_nobody:
+            _line(f"  {report.saw_nobody}")
         for fault in report.coverage.faults:
             _line(f"  {fault}")
         if (more := report.coverage.failed - len(report.coverage.faults)) > 0:

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from itertools import accumulate
 from typing import Final
 
 from pat_core.decision import Decision
@@ -15,6 +16,10 @@ from pat_core.scopes import FULL_ACCESS
 
 MOST_FAULTS: Final = 20
 """How many faults are kept in words; all of them are counted."""
+LONGEST_FAULT: Final = 500
+_ENOUGH: Final = 250
+_LARGEST_COLUMN: Final = 32_000
+"""Characters of a column: Azure Table Storage takes 32,768."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +71,15 @@ def covered(owner: Owner, tokens: Sequence[Token], decision: Decision) -> Covera
 
 def failed(fault: str, users: int = 1) -> Coverage:
     """The coverage of users who could not be read, or not wholly."""
-    return Coverage(users=users, failed=users, faults=(fault,))
+    return Coverage(users=users, failed=users, faults=(fault[:LONGEST_FAULT],))
+
+
+def in_brief(faults: Sequence[str]) -> str:
+    """The first faults in one line, and how many more there are."""
+    lengths = accumulate(len(fault) for fault in faults)
+    shown = faults[: max(1, sum(length <= _ENOUGH for length in lengths))]
+    more = len(faults) - len(shown)
+    return "; ".join((*shown, f"and {more:,} more") if more else shown)
 
 
 GONE: Final = Coverage(users=1, gone=1)
@@ -74,10 +87,11 @@ GONE: Final = Coverage(users=1, gone=1)
 
 
 def coverage_values(coverage: Coverage) -> dict[str, Value]:
-    """The columns of a coverage in the ledger."""
-    return {
-        item.name: value if isinstance(value := getattr(coverage, item.name), int) else _text(value)
-        for item in fields(coverage)
+    """The columns of a coverage in the ledger, none larger than it takes."""
+    return {name: getattr(coverage, name) for name in _SUMS} | {
+        "windows": json.dumps(coverage.windows),
+        "notices": json.dumps(coverage.notices),
+        "faults": _column(coverage.faults),
     }
 
 
@@ -91,8 +105,12 @@ def read_coverage(values: Mapping[str, Value]) -> Coverage:
     )
 
 
-def _text(value: Mapping[int, int] | tuple[str, ...]) -> str:
-    return json.dumps(value)
+def _column(faults: Sequence[str]) -> str:
+    """The faults as text; those that have no room are left out, they are counted anyway."""
+    kept = [fault[:LONGEST_FAULT] for fault in faults]
+    while len(text := json.dumps(kept)) > _LARGEST_COLUMN:
+        kept.pop()
+    return text
 
 
 def _counts(text: Value) -> Counter[int]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from pat_core.coverage import MOST_FAULTS
+from pat_core.coverage import LONGEST_FAULT, MOST_FAULTS
 from pat_core.digest import visible
 from pat_core.errors import BadMessage, MessageTooNew
 from pat_core.model import Owner, UserPage
@@ -24,7 +24,6 @@ BATCH: Final = 100
 LARGEST: Final = 46_000
 """Bytes of a message: a queue of Azure Storage takes 64 KB and keeps some for itself."""
 _LONGEST_NAME: Final = 256
-_LONGEST_FAULT: Final = 500
 MOST_PAGES: Final = 10_000
 """5,000,000 users: a listing that goes on beyond has no end."""
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
@@ -132,7 +131,9 @@ def scan_orders(order: ListOrder, page: UserPage) -> Iterator[ScanOrder]:
     if batch:
         yield none.model_copy(update={"users": batch})
     if page.faults:
-        words = [fault[:_LONGEST_FAULT] for fault in page.faults[:MOST_FAULTS]]
+        # Pages count their users anew: without its number, two would have one batch between them.
+        named = (f"page {order.page}, {fault}" for fault in page.faults[:MOST_FAULTS])
+        words = [fault[:LONGEST_FAULT] for fault in named]
         yield none.model_copy(update={"unlisted": len(page.faults), "faults": words})
 
 

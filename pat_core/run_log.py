@@ -18,6 +18,7 @@ from pat_core.run_records import (
     read_run,
     run_partition,
     run_row,
+    stops,
 )
 from pat_core.signals import SCAN_DURATION, SCAN_USERS, Event
 
@@ -77,8 +78,7 @@ class RunLog:
     async def _with_error(self, known: RunReport) -> RunReport:
         partition = run_partition(known.organization, known.run_id)
         row = await self.store.row(RUNS, partition, ERROR_KEY)
-        error = read_error(row) if row else None
-        return replace(known, error=error) if error and error.permanent else known
+        return replace(known, error=read_error(row)) if row and stops(row) else known
 
     def _tell(self, report: RunReport) -> None:
         seen, where = report.coverage, report.organization

@@ -53,8 +53,27 @@ class RunReport:
     @property
     def complete(self) -> bool:
         """True when the run is finished and nothing was missed."""
-        missed = self.error or self.coverage.failed or self.coverage.faults
+        missed = self.error or self.coverage.failed or self.coverage.faults or self.saw_nobody
         return self.finished and not missed
+
+    @property
+    def saw_nobody(self) -> str:
+        """Why a finished run is not to be believed though nothing failed, a sentence, or "".
+
+        An API that is not there, or an identity that sees nobody, looks as if all had left.
+        """
+        seen = self.coverage
+        if not self.finished or seen.users > seen.gone:
+            return ""
+        if seen.users == 0:
+            return (
+                f"{self.organization}: no user is listed. "
+                "Check the organization, and that this identity may read its users."
+            )
+        return (
+            f"{self.organization}: all users listed ({seen.users:,}) seem to have left. "
+            "Check that Azure DevOps answers the call to read the tokens of a user."
+        )
 
 
 def run_partition(organization: str, run_id: str) -> str:
@@ -123,12 +142,13 @@ def batch_row(order: ScanOrder, coverage: Coverage, rest: str, now: datetime) ->
     return Row(run_partition(order.organization, order.run_id), order.key, values)
 
 
-def error_row(order: ListOrder | ScanOrder, error: PatWardenError) -> Row:
-    """The row of what stopped a run."""
+def error_row(order: ListOrder | ScanOrder, error: PatWardenError, *, may_pass: bool) -> Row:
+    """The row of what stopped a run, or holds it up where it may pass."""
     values: dict[str, Value] = {
         "kind": type(error).__name__,
         "cause": error.cause,
         "remedy": error.remedy,
+        "may_pass": may_pass,
     }
     return Row(run_partition(order.organization, order.run_id), ERROR_KEY, values)
 
@@ -137,6 +157,11 @@ def read_error(row: Row) -> PatWardenError:
     """The error that a row gives."""
     kind, cause, remedy = (str(row.values[name]) for name in ("kind", "cause", "remedy"))
     return restored(kind, cause, remedy)
+
+
+def stops(row: Row) -> bool:
+    """True for the row of an error that trying again won't help."""
+    return read_error(row).permanent and not row.values.get("may_pass", False)
 
 
 @dataclass(slots=True)
@@ -157,6 +182,7 @@ class Steps:
     _done: int = 0
     _ended_at: datetime | None = None
     _error: PatWardenError | None = None
+    _is_stopped: bool = False
 
     def add(self, row: Row) -> None:
         """Count one row of the run's partition."""
@@ -165,7 +191,7 @@ class Steps:
             return
         self._follow()
         if row.key == ERROR_KEY:
-            self._error = read_error(row)
+            self._error, self._is_stopped = read_error(row), stops(row)
         elif row.key in self._named:
             self._named.update(str(row.values.get("rest", "")).split())
             self._coverage += read_coverage(row.values)
@@ -176,7 +202,7 @@ class Steps:
     def report(self) -> RunReport:
         """The run as its steps show it.
 
-        An error that did not keep the run from its end is over, unless it was a permanent one.
+        An error that did not keep the run from its end is over, unless it stopped the run.
         """
         self._follow()
         report = replace(
@@ -188,7 +214,7 @@ class Steps:
             done=self._done,
             ended_at=self._ended_at or self.run.started_at,
         )
-        if self._error and (self._error.permanent or not report.finished):
+        if self._error and (self._is_stopped or not report.finished):
             return replace(report, error=self._error)
         return report
 

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 from uuid import uuid4
 
@@ -43,9 +44,9 @@ from pat_core.run_records import (
     current_page,
     error_row,
     page_row,
-    read_error,
     run_partition,
     run_row,
+    stops,
 )
 from pat_core.scan import BatchOutcome, Scanner
 from pat_core.signals import Event
@@ -79,22 +80,25 @@ class Runner:
         _LOG.info(Event.RUN_PLANNED, extra={"run_id": run_id, "organizations": len(messages)})
         return run_id, messages
 
-    async def list_users(self, message: str) -> None:
+    async def list_users(self, message: str, *, is_last: bool = True) -> None:
         """List one page of users, and put its batches and the next page on the queues.
 
-        A message that is none of ours goes to poison. Raises AzureDevOpsError where trying again
-        may help, LedgerError, QueueUnavailable.
+        A message that is none of ours goes to poison. `is_last` says that the queue won't give this
+        one again. Raises AzureDevOpsError where trying again may help, LedgerError,
+        QueueUnavailable.
         """
-        await self._or_poison(ORGANIZATIONS, message, self._list_users)
+        step = partial(self._list_users, is_last=is_last)
+        await self._or_poison(ORGANIZATIONS, message, step)
 
-    async def scan_users(self, message: str) -> None:
+    async def scan_users(self, message: str, *, is_last: bool = True) -> None:
         """Scan one batch of users; those who are left go back on the queue.
 
-        A message that is none of ours goes to poison. Raises LedgerError, QueueUnavailable.
+        As for `list_users`. Raises NotSignedIn where trying again may help, LedgerError,
+        QueueUnavailable.
         """
-        await self._or_poison(USERS, message, self._scan_users)
+        await self._or_poison(USERS, message, partial(self._scan_users, is_last=is_last))
 
-    async def _list_users(self, message: str) -> None:
+    async def _list_users(self, message: str, *, is_last: bool) -> None:
         order = read_order(ListOrder, message)
         organization = self._ordered(order)
         if await self._is_listed(order):
@@ -105,10 +109,8 @@ class Runner:
             await self.queues.send(ORGANIZATIONS, message, delay=throttled.seconds)
             return
         except AzureDevOpsError as error:
-            await self._stop(order, error)
-            if error.permanent:
-                return
-            raise
+            await self._stop(order, error, may_pass=not (error.permanent and is_last))
+            return
         batches = list(scan_orders(order, page))
         for batch in batches:
             await self.queues.send(USERS, batch.to_json())
@@ -126,7 +128,7 @@ class Runner:
             return False
         if known.values["page"] != order.page:
             text = f"{order.organization}: the call to list users goes round in circles."
-            await self._put(error_row(order, BrokenReply(text)))
+            await self._put(error_row(order, BrokenReply(text), may_pass=True))
         elif not current_page(known).values["following"]:
             await self._mark_listed(order)
         return True
@@ -142,7 +144,7 @@ class Runner:
         about = {"run_id": order.run_id, "batches": report.batches, "users": report.users}
         _LOG.info(Event.RUN_LISTED, extra=about)
 
-    async def _scan_users(self, message: str) -> None:
+    async def _scan_users(self, message: str, *, is_last: bool) -> None:
         order = read_order(ScanOrder, message)
         organization = self._ordered(order)
         if await self._step(order, order.key):
@@ -150,13 +152,15 @@ class Runner:
         faults = tuple(f"{order.organization}: {fault}" for fault in order.faults)
         unlisted = Coverage(order.unlisted, order.unlisted, faults=faults)
         stopped = await self._step(order, ERROR_KEY)
-        if stopped and read_error(stopped).permanent:
+        if stopped and stops(stopped):
             missed = Coverage(users=len(order.users), failed=len(order.users))
             await self._put(batch_row(order, unlisted + missed, "", self._now()))
             return
         outcome = await self.scanner.scan_batch(organization, order.owners)
         if outcome.refusal:
-            await self._stop(order, outcome.refusal)
+            # An instance may be without its identity's token for a moment.
+            may_pass = isinstance(outcome.refusal, NotSignedIn) and not is_last
+            await self._stop(order, outcome.refusal, may_pass=may_pass)
         rest = await self._put_back(order, outcome)
         if rest is not order:
             seen = unlisted + outcome.coverage
@@ -165,9 +169,16 @@ class Runner:
             figures = {"users": seen.users, "failed": seen.failed, "tokens": seen.tokens}
             _LOG.info(Event.SCAN_BATCH_DONE, extra={**about, **figures})
 
-    async def _stop(self, order: ListOrder | ScanOrder, error: AzureDevOpsError) -> None:
-        """Write down what stops a run; a refusal of the service itself is an alarm."""
-        await self._put(error_row(order, error))
+    async def _stop(
+        self, order: ListOrder | ScanOrder, error: AzureDevOpsError, *, may_pass: bool
+    ) -> None:
+        """Write down what stops a run, and raise it where it may pass, so that the queue tries on.
+
+        A refusal of the service itself that did not pass is an alarm.
+        """
+        await self._put(error_row(order, error, may_pass=may_pass))
+        if may_pass:
+            raise error
         if isinstance(error, NotSignedIn | NotPermitted | OrganizationNotFound):
             about = {"organization": order.organization, "kind": type(error).__name__}
             _LOG.error(Event.SCAN_REFUSED, extra=about | {"run_id": order.run_id})

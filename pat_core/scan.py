@@ -9,7 +9,7 @@ from functools import reduce
 from operator import add
 from typing import Final
 
-from pat_core.coverage import GONE, Coverage, covered, failed
+from pat_core.coverage import GONE, Coverage, covered, failed, in_brief
 from pat_core.decision import NO_ADDRESS, NOT_ACTIVE
 from pat_core.errors import (
     AzureDevOpsError,
@@ -23,12 +23,14 @@ from pat_core.model import Organization, Owner
 from pat_core.ports import AzureDevOps, Clock, Store
 from pat_core.recording import Recorder
 
+_LONGEST_NAME: Final = 100
+
 
 @dataclass(frozen=True, slots=True)
 class BatchOutcome:
     """What was seen of a batch, who is left for later, and in how many seconds.
 
-    `refusal` is what refused every user of the batch, if anything did.
+    `refusal` is what refused every user of a batch of several, if anything did.
     """
 
     coverage: Coverage
@@ -92,8 +94,9 @@ class Scanner:
         await self.inventory.seen(there)
         throttled = [fault for fault in outcomes if isinstance(fault, Throttled)]
         seen = [each for each in outcomes if not isinstance(each, Throttled)]
-        refusals = [each for each in seen if isinstance(each, NotSignedIn | NotPermitted)]
-        if refusals and len(refusals) == len(seen):
+        refusals = [each for each in outcomes if isinstance(each, NotSignedIn | NotPermitted)]
+        # One alone may be refused for that user's own sake, which says nothing of the others.
+        if len(refusals) == len(outcomes) > 1:
             return BatchOutcome(
                 Coverage(users=len(owners), failed=len(owners)), refusal=refusals[0]
             )
@@ -117,8 +120,8 @@ class Scanner:
         is_kept = bool(reading.tokens or account.owner)
         if not reading.faults:
             return _Seen(seen, is_kept)
-        name = owner.display_name or owner.subject_descriptor
-        fault = f"{owner.organization}: {name}: {'; '.join(reading.faults)}"
+        name = (owner.display_name or owner.subject_descriptor)[:_LONGEST_NAME]
+        fault = f"{owner.organization}: {name}: {in_brief(reading.faults)}"
         return _Seen(seen + failed(fault, users=0), is_kept)
 
     async def _unreachable(self, organization: Organization, owner: Owner) -> str:
@@ -137,6 +140,8 @@ def _coverages(outcomes: Iterable[_Seen | BaseException]) -> Iterable[Coverage]:
     for outcome in outcomes:
         if isinstance(outcome, OwnerGone):
             yield GONE
+        elif isinstance(outcome, NotSignedIn | NotPermitted):
+            yield failed(f"{outcome}")
         elif isinstance(outcome, AzureDevOpsError):
             yield failed(outcome.cause)
         elif isinstance(outcome, BaseException):

@@ -147,4 +147,4 @@ def _missed(run: RunReport) -> str:
     failed = run.coverage.failed or len(run.coverage.faults)
     if failed:
         return f"{run.organization}: {failed} of {run.coverage.users} users could not be read."
-    return ""
+    return run.saw_nobody

@@ -136,7 +136,8 @@ def _denied(
 
 def _missing(request: Request, reply: Reply) -> AzureDevOpsError:
     name = request.organization.name
-    if request.call in (READ_TOKENS, READ_MEMBERSHIP):
+    # A page stands for a server without this API, or for a proxy: it tells of nobody.
+    if request.call in (READ_TOKENS, READ_MEMBERSHIP) and not _is_page(reply):
         return OwnerGone(f"{name}: no such user; the owner left the organization.")
     if request.call in _OF_A_MEMBER:
         return IdentityNotFound(

@@ -29,6 +29,8 @@ LONGEST_DESCRIPTOR: Final = 1000
 LONGEST_CONTINUATION: Final = 4000
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 ZERO_GUID: Final = UUID(int=0)
+EARLIEST: Final = datetime(1601, 1, 1, tzinfo=UTC)
+"""The first moment that Azure Table Storage keeps. .NET writes year 1 where it has no time."""
 _NOT_AN_OWNER: Final = ("svc.", "aadsp.", "aadgp.", "vssgp.", "s2s.", "acs.")
 
 
@@ -49,6 +51,12 @@ def _no_number(given: object) -> object:
     if isinstance(given, int | float):
         raise ValueError("a number is no time")  # noqa: TRY004 - the kind that pydantic hears
     return given
+
+
+def _keepable(time: datetime) -> datetime:
+    if time < EARLIEST:
+        raise ValueError("the time is before 1601")
+    return time
 
 
 def _own_segment(descriptor: str) -> str:
@@ -97,11 +105,12 @@ class PatToken(Body):
 
     def as_token(self, *, null_means_global: bool) -> Token:
         """The token, for the pure rules."""
+        began = self.valid_from
         return Token(
             authorization_id=str(self.authorization_id),
             display_name=self.display_name or "",
             scope=self.scope or "",
-            valid_from=self.valid_from or self.valid_to,
+            valid_from=began if began and began >= EARLIEST else self.valid_to,
             valid_to=self.valid_to,
             is_valid=self.is_valid is not False,
             is_global=null_means_global and self.target_accounts is None,
@@ -116,8 +125,13 @@ class _Users(Body):
     value: list[_GraphUser]
 
 
+class _ScannedToken(PatToken):
+    # One that the ledger refuses would take its whole batch along.
+    valid_to: Annotated[UtcTime, AfterValidator(_keepable)]
+
+
 class _Tokens(Body):
-    value: list[PatToken]
+    value: list[_ScannedToken]
     continuation_token: str | None = None
 
 
@@ -175,7 +189,7 @@ def read_tokens(reply: Reply, *, null_means_global: bool = False) -> tuple[Token
         page = _Tokens.model_validate_json(reply.body)
         read = _Items(page.value, (), page.continuation_token)
     except ValidationError:
-        read = _one_by_one(PatToken, reply, "token")
+        read = _one_by_one(_ScannedToken, reply, "token")
     tokens = tuple(
         token.as_token(null_means_global=null_means_global)
         for token in read.good

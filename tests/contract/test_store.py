@@ -68,6 +68,8 @@ class TestRows:
             True,
             False,
             datetime(2026, 11, 23, 8, 0, 0, 123456, tzinfo=UTC),
+            datetime(1601, 1, 1, tzinfo=UTC),
+            datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC),
         ],
     )
     async def test_a_value_comes_back_as_it_was(self, store: Store, value: str) -> None:

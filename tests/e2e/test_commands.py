@@ -231,6 +231,22 @@ class TestScan:
         assert done.returncode == 3
         assert done.stderr.count("vso.tokenadministration") == 1
 
+    @pytest.mark.parametrize(
+        ("reply", "says"),
+        [
+            (JSONResponse({}, 404), "contoso: all users listed (60) seem to have left."),
+            (HTMLResponse("<html>", 404), "read the tokens of a user found nothing (status 404)."),
+        ],
+        ids=["JSON", "a page"],
+    )
+    async def test_where_the_tokens_of_all_are_not_found_it_says_so(
+        self, desk: Desk, contoso: dict[str, str], faults: Faults, reply: Response, says: str
+    ) -> None:
+        faults.by_path["tokenadmin"] = reply
+        done = await desk.run("scan", **contoso)
+        assert done.returncode == 1
+        assert says in done.stderr
+
     async def test_an_unknown_organization_is_a_wrong_setting(
         self, desk: Desk, contoso: dict[str, str]
     ) -> None:

@@ -10,7 +10,13 @@ from pathlib import Path
 import pytest
 
 from pat_core.delivered import DELIVERIES
-from pat_core.errors import AzureDevOpsError, LedgerUnavailable, NotPermitted, Unavailable
+from pat_core.errors import (
+    AzureDevOpsError,
+    LedgerUnavailable,
+    NotPermitted,
+    OwnerGone,
+    Unavailable,
+)
 from pat_core.expiry import DEFAULT_WINDOWS_DAYS
 from pat_core.fleet import Query
 from pat_core.fleet_keeping import FleetKeeping
@@ -307,6 +313,24 @@ class TestKeeping:
         await keeping(service).keep()
         assert Flag.OWNER_GONE not in (await one(service, "ci")).flags
         assert await service.keys(OWNERS, ANA.partition)
+
+    @pytest.mark.parametrize("are_listed", [True, False])
+    async def test_where_everybody_seems_to_have_left_nobody_is_gone(
+        self, service: Service, are_listed: bool
+    ) -> None:
+        service.owns(ANA, a_token("ci", 300))
+        service.owns(BO, a_token("other", 300))
+        await service.scan()
+        if are_listed:
+            gone = dict.fromkeys(service.azure_devops.owned, OwnerGone("gone"))
+            service.azure_devops.owned |= gone
+        else:
+            service.azure_devops.users.clear()
+        service.time.now += timedelta(days=100)
+        await service.scan()
+        await keeping(service).keep()
+        for name in ("ci", "other"):
+            assert Flag.OWNER_GONE not in (await one(service, name)).flags
 
     async def test_the_count_is_kept_for_an_hour(self, service: Service) -> None:
         service.owns(ANA, a_token("a", 5), a_token("b", 50, scope="app_token"))

@@ -62,6 +62,14 @@ class TestScanOrders:
         *_, last = scan_orders(ORDER, page)
         assert (last.users, last.unlisted, len(last.faults)) == ([], 50, 20)
 
+    def test_those_of_each_page_are_counted(self) -> None:
+        page = UserPage((), ("user 1: descriptor is missing",))
+        pages = [ORDER, ORDER.following("a"), ORDER.following("a").following("b")]
+        found = [only for order in pages for only in scan_orders(order, page)]
+        assert len({order.key for order in found}) == 3
+        assert found[1].faults == ["page 2, user 1: descriptor is missing"]
+        assert found[1].key == next(scan_orders(ORDER.following("a"), page)).key
+
 
 class TestKey:
     def test_the_same_batch_has_one_name(self) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pat_core.coverage import Coverage
+import pytest
+
+from pat_core.coverage import MOST_FAULTS, Coverage
 from pat_core.messages import ListOrder, ScanOrder, scan_orders
 from pat_core.model import Owner, UserPage
 from pat_core.rows import Row
-from pat_core.run_records import RunReport, Steps, batch_row, page_row
+from pat_core.run_records import RunReport, Steps, batch_row, page_row, read_run, run_row
 from tests.fakes import NOW
 
 RUN = RunReport("contoso", "20261123T080000.000000Z-abcdef", NOW)
@@ -52,6 +55,24 @@ def test_a_run_whose_next_page_is_missing_is_not_all_listed() -> None:
     first, orders = listed(FIRST, a_page("abc", "c"))
     scanned = [batch_row(each, Coverage(users=3), "", NOW) for each in orders]
     assert not summed([first], scanned).listed
+
+
+@pytest.mark.parametrize("letter", ["x", "\u00e9", "\U0001f600", "\x00"])
+def test_whatever_the_batches_say_no_column_is_larger_than_a_table_takes(letter: str) -> None:
+    first, orders = listed(FIRST, a_page("".join(map(chr, range(0x4E00, 0x4E00 + 2100)))))
+    assert len(orders) == 21
+    said = Coverage(users=100, failed=100, faults=(letter * 30_000,))
+    written = [batch_row(each, said, "", NOW) for each in orders]
+    # As they were kept before anything was cut.
+    kept = {"faults": json.dumps(["y" * 30_000])}
+    before = [replace(row, values={**row.values, **kept}) for row in written]
+    for batches in (written, before):
+        report = summed([first], batches)
+        for row in (*written, run_row(report)):
+            assert all(len(str(value)) <= 32_768 for value in row.values.values())
+        again = read_run(run_row(report))
+        assert (again.coverage.failed, again.complete) == (2100, False)
+        assert 5 <= len(again.coverage.faults) <= MOST_FAULTS
 
 
 def as_before(row: Row) -> Row:

@@ -11,6 +11,7 @@ import pytest
 
 from pat_core.acts import Acts
 from pat_core.book import Book, Entry
+from pat_core.coverage import LONGEST_FAULT
 from pat_core.delivered import Delivered
 from pat_core.delivery import LEASE_FOR, Outlet, Sender
 from pat_core.errors import (
@@ -18,18 +19,21 @@ from pat_core.errors import (
     ChannelError,
     ChannelMisconfigured,
     NotPermitted,
+    NotSignedIn,
     OwnerGone,
     PatWardenError,
+    Throttled,
     Unavailable,
 )
 from pat_core.expiry import DEFAULT_WINDOWS_DAYS
 from pat_core.ledger.sqlite import SqliteStore
 from pat_core.local.host import PARALLEL
-from pat_core.messages import BATCH
-from pat_core.model import EXPIRED, Deed, Organization, Owner, Token
+from pat_core.messages import BATCH, ORGANIZATIONS, POISON, USERS
+from pat_core.model import EXPIRED, Deed, Organization, Owner, Token, TokenReading, UserPage
 from pat_core.outbox import BY_URGENCY
 from pat_core.rotation import Rotator, Wish
 from pat_core.rows import OUTBOX, OWNERS, RUNS
+from pat_core.signals import Event
 from tests.fakes import NOW, FakeAzureDevOps, FakeChannel, FakeTime
 from tests.hands import Azure
 from tests.service import CONTOSO, Service
@@ -199,10 +203,26 @@ class TestCoverage:
 
     async def test_a_user_who_left_is_gone_and_not_failed(self, service: Service) -> None:
         service.owns(ANA)
+        service.owns(BO)
         service.azure_devops.owned[ANA.subject_descriptor] = OwnerGone("gone")
         report = await service.scan()
         assert report.complete
         assert (report.coverage.gone, report.coverage.failed) == (1, 0)
+
+    @pytest.mark.parametrize("count", [0, 1, 250])
+    async def test_where_everybody_seems_to_have_left_or_nobody_is_there_it_is_incomplete(
+        self, service: Service, count: int
+    ) -> None:
+        for number in range(count):
+            owner = Owner("contoso", f"aad.{number}", "", "")
+            service.azure_devops.users.append(owner)
+            service.azure_devops.owned[owner.subject_descriptor] = OwnerGone("gone")
+        report = await service.scan()
+        assert (report.finished, report.complete, report.coverage.gone) == (True, False, count)
+        says = f"all users listed ({count}) seem to have left" if count else "no user is"
+        summary = await service.summary()
+        assert summary.troubles[0].startswith(f"contoso: {says}")
+        assert summary.subject.startswith("[PAT Warden] Incomplete: contoso")
 
     async def test_an_unreadable_token_keeps_the_others_and_forgets_none(
         self, service: Service
@@ -217,6 +237,19 @@ class TestCoverage:
         rows = {row.key: row async for row in service.store.rows(OWNERS, ANA.partition)}
         assert "gone_at" not in rows["token|a"].values
         assert report.coverage.notices == {3: 1}
+
+    async def test_of_many_unreadable_tokens_the_first_are_named_and_the_others_counted(
+        self, service: Service
+    ) -> None:
+        service.owns(replace(ANA, display_name="x" * 300))
+        service.azure_devops.faults = tuple(
+            f"token {number}: validTo is missing" for number in range(1, 2001)
+        )
+        (fault,) = (await service.scan()).coverage.faults
+        assert "xxx: token 1: validTo is missing; token 2: validTo is missing; " in fault
+        named = fault.count("validTo is missing")
+        assert fault.endswith(f"; and {2000 - named:,} more")
+        assert len(fault) <= LONGEST_FAULT
 
     async def test_a_listing_that_breaks_off_is_incomplete_and_keeps_what_it_has(
         self, service: Service
@@ -249,6 +282,83 @@ class TestCoverage:
         service.owns(ANA)
         await service.scan()
         assert await service.keys(OWNERS, ANA.partition) == []
+
+
+@dataclass
+class RefusesFor(FakeAzureDevOps):
+    """Accepts nobody's sign-in for so many calls to list users, and so many to read tokens."""
+
+    pages: int = 0
+    readings: int = 0
+
+    async def user_page(self, organization: Organization, continuation_token: str = "") -> UserPage:
+        if self.pages:
+            self.pages -= 1
+            raise NotSignedIn("contoso: not signed in.")
+        return await super().user_page(organization, continuation_token)
+
+    async def tokens(self, organization: Organization, subject_descriptor: str) -> TokenReading:
+        if self.readings:
+            self.readings -= 1
+            raise NotSignedIn("contoso: not signed in.")
+        return await super().tokens(organization, subject_descriptor)
+
+
+@dataclass
+class Busy(FakeAzureDevOps):
+    """Asks everybody whom it does not refuse to wait, once."""
+
+    async def tokens(self, organization: Organization, subject_descriptor: str) -> TokenReading:
+        if subject_descriptor not in (*self.owned, *self.read):
+            self.read.append(subject_descriptor)
+            raise Throttled("contoso: busy.", seconds=0)
+        return await super().tokens(organization, subject_descriptor)
+
+
+def people(count: int) -> list[Owner]:
+    return [Owner("contoso", f"aad.{number}", f"{number}", "") for number in range(count)]
+
+
+class TestRefused:
+    REFUSED = NotPermitted("contoso: no.", remedy="Ask an administrator.")
+
+    async def test_one_alone_stops_nobody_and_is_told_with_what_helps(
+        self, service: Service
+    ) -> None:
+        # The last one is a batch of one.
+        service.azure_devops.users = people(BATCH + 1)
+        service.azure_devops.owned[f"aad.{BATCH}"] = self.REFUSED
+        report = await service.scan()
+        assert report.error is None
+        assert (report.finished, report.complete, report.coverage.failed) == (True, False, 1)
+        assert report.coverage.faults == (str(self.REFUSED),)
+
+    async def test_beside_who_waits_for_a_turn_it_stops_nobody(self, service: Service) -> None:
+        service.azure_devops = Busy(people(10), {"aad.8": self.REFUSED, "aad.9": self.REFUSED})
+        report = await service.scan()
+        assert report.error is None
+        assert (report.finished, report.coverage.users, report.coverage.failed) == (True, 10, 2)
+
+    @pytest.mark.parametrize(("pages", "readings"), [(4, 0), (0, 4 * 6)], ids=["pages", "tokens"])
+    async def test_a_sign_in_that_fails_for_a_while_stops_nothing(
+        self, service: Service, pages: int, readings: int, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        service.azure_devops = RefusesFor(people(6), pages=pages, readings=readings)
+        report = await service.scan()
+        assert (report.complete, report.coverage.users, report.error) == (True, 6, None)
+        assert Event.SCAN_REFUSED not in [each.msg for each in caplog.records]
+
+    @pytest.mark.parametrize(("pages", "readings"), [(5, 0), (0, 5 * 6)], ids=["pages", "tokens"])
+    async def test_one_that_fails_at_every_try_stops_the_run_and_is_an_alarm(
+        self, service: Service, pages: int, readings: int, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        service.azure_devops = RefusesFor(people(6), pages=pages, readings=readings)
+        report = await service.scan()
+        assert isinstance(report.error, NotSignedIn)
+        assert not report.complete
+        assert [each.msg for each in caplog.records].count(Event.SCAN_REFUSED) == 1
+        assert (await service.memory.waiting(USERS + POISON)).count == 0
+        assert (await service.memory.waiting(ORGANIZATIONS + POISON)).count == 0
 
 
 class TestDecided:

@@ -184,6 +184,14 @@ class TestRefusals:
                 await client.tokens(org, "aad.x")
             assert await client.is_active(org, "aad.x") is False
 
+    async def test_a_page_that_is_not_found_says_nothing_of_the_user(self, time: FakeTime) -> None:
+        page = reply(404, raw=b"<!DOCTYPE html><title>Not found</title>")
+        async with scripted(page) as script, client_of(script, time) as (client, org):
+            with pytest.raises(RequestRefused, match="read the tokens of a user found nothing"):
+                await client.tokens(org, "aad.x")
+            with pytest.raises(RequestRefused, match="status 404"):
+                await client.is_active(org, "aad.x")
+
     async def test_an_unknown_organization_is_named(self, time: FakeTime) -> None:
         async with scripted(reply(404, raw=b"<html>")) as script:
             async with client_of(script, time) as (client, org):

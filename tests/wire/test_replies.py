@@ -56,7 +56,7 @@ class TestReadTokens:
             ("2020-11-23T04:04:38.52Z", datetime(2020, 11, 23, 4, 4, 38, 520000, UTC)),
             ("2020-11-23T04:04:38.52-07:00", datetime(2020, 11, 23, 11, 4, 38, 520000, UTC)),
             ("9999-12-31T23:59:59.9999999", datetime(9999, 12, 31, 23, 59, 59, 999999, UTC)),
-            ("0001-01-01T00:00:00", datetime(1, 1, 1, tzinfo=UTC)),
+            ("1601-01-01T00:00:00", datetime(1601, 1, 1, tzinfo=UTC)),
         ],
     )
     def test_times_come_with_any_fraction_and_zone(self, written: str, read: datetime) -> None:
@@ -66,6 +66,18 @@ class TestReadTokens:
     def test_a_time_that_leaves_the_calendar_in_utc_fails_the_token(self) -> None:
         broken = SAMPLE | {"validTo": "9999-12-31T23:59:59-07:00"}
         assert read_tokens(tokens(broken))[0].faults[0].startswith("token 1: validTo")
+
+    @pytest.mark.parametrize("written", ["0001-01-01T00:00:00", "1600-12-31T23:59:59Z"])
+    def test_a_time_that_the_ledger_refuses_is_no_beginning_and_fails_as_an_end(
+        self, written: str
+    ) -> None:
+        (token,) = read_tokens(tokens(SAMPLE | {"validFrom": written}))[0].tokens
+        assert token.valid_from == token.valid_to
+        (mine,) = read_my_tokens(said({"patTokens": [SAMPLE | {"validFrom": written}]}))[0].tokens
+        assert mine.valid_from == mine.valid_to
+        reading, _ = read_tokens(tokens(SAMPLE | {"validTo": written}, SAMPLE))
+        assert reading.faults == ("token 1: validTo: Value error, the time is before 1601",)
+        assert len(reading.tokens) == 1
 
     def test_a_null_name_is_empty_and_a_null_target_is_not_global(self) -> None:
         (token,) = read_tokens(tokens(SAMPLE))[0].tokens
