@@ -32,7 +32,7 @@ class Acts:
         """The token with its new end, as it came back. Raises TokenRefused by a policy."""
         owner, token, account = await self._gather(own, organization, authorization_id)
         valid_to = self.book.clock() + lifetime
-        if (rotation := account.rotations.get(authorization_id)) and rotation.bars_another:
+        if (rotation := account.rotations.get(authorization_id)) and rotation.blocks_new_rotation:
             raise ActionRefused("The token is being replaced.", remedy="Use the new one.")
         if token.is_global:
             # What is asked for is never global, so this would narrow it to one organization.
@@ -106,7 +106,7 @@ class Acts:
     ) -> Standing:
         """What is decided of the token: its owner wants to be told again."""
         owner, token, account = await self._gather(own, organization, authorization_id)
-        if (rotation := account.rotations.get(authorization_id)) and rotation.bars_another:
+        if (rotation := account.rotations.get(authorization_id)) and rotation.blocks_new_rotation:
             raise ActionRefused("The token is being replaced.", remedy="Use the new one.")
         await self._write(
             owner,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypedDict, Unpack
 
@@ -23,7 +23,7 @@ from pat_core.records import (
     token_row,
 )
 from pat_core.rotations import Rotation, rotation_row
-from pat_core.rows import OUTBOX, OWNERS, Change, Verb, write
+from pat_core.rows import OWNERS, Change, Verb, write
 
 _TRIES: Final = 5
 
@@ -79,12 +79,14 @@ class Book:
         write without end; LedgerUnavailable.
         """
         told = self._told(owner, entry)
-        if told and not owner.address:
-            row = unsent_row(owner, NO_ADDRESS, self.clock())
-            await self.store.write(OUTBOX, [Change(Verb.PUT, row)])
-        notices = [notice_of(owner, told, entry.token)] if told and owner.address else []
-        async with pointing(self.store, hints(owner, notices) if notices else ()):
+        leading = self._leading(owner, entry.token, told) if told else ()
+        async with pointing(self.store, leading):
             return await self._write(owner, entry, told)
+
+    def _leading(self, owner: Owner, token: Token, told: NoticeRecord) -> Sequence[Change]:
+        if owner.address:
+            return hints(owner, [notice_of(owner, told, token)])
+        return [Change(Verb.PUT, unsent_row(owner, NO_ADDRESS, self.clock()))]
 
     async def _write(self, owner: Owner, entry: Entry, told: NoticeRecord | None) -> str:
         for last in (False,) * (_TRIES - 1) + (True,):

@@ -115,10 +115,10 @@ class Desk:
         """Let the next channel try, or tell ops where there is none."""
         following = self.next_channel(channel)
         if following is None:
-            for owner in dict.fromkeys(item.owner for item in parcel):
-                row = unsent_row(owner, why, self.clock())
-                await self.store.write(OUTBOX, [Change(Verb.PUT, row)])
-            await self.settle(parcel, NoticeState.UNSENT, why)
+            owners = dict.fromkeys(item.owner for item in parcel)
+            rows = [Change(Verb.PUT, unsent_row(owner, why, self.clock())) for owner in owners]
+            async with pointing(self.store, rows):
+                await self.settle(parcel, NoticeState.UNSENT, why)
             return
         leading: list[Change] = []
         for owner, group in groupby(parcel, lambda item: item.owner):

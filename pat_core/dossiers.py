@@ -175,7 +175,7 @@ def _line(rotations: Iterable[Rotation], authorization_id: str) -> list[str]:
     made = {
         each.new_id: each.authorization_id
         for each in rotations
-        if each.new_id and each.bars_another
+        if each.new_id and each.blocks_new_rotation
     }
     makes = {old: new for new, old in made.items()}
     line = [authorization_id]

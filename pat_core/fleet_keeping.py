@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from pat_core.errors import Conflict
-from pat_core.expiry import effective_expiry
+from pat_core.expiry import EXPIRED_NOTICE_FOR, effective_expiry
 from pat_core.fleet import Tally, tally_row
 from pat_core.fleet_report import FleetReport
 from pat_core.forgetting import Forgetting
@@ -48,7 +48,7 @@ class FleetKeeping:
         run = await self._finished(organization)
         is_new = run is not None and (kept is None or kept.run_id != run.run_id)
         # Of a run that missed somebody nobody knows who is gone and who was only not seen.
-        if run and is_new and run.complete:
+        if run and is_new and run.saw_everybody:
             gone = await self._sweep(organization, run)
             _LOG.info(Event.FLEET_SWEPT, extra={"organization": organization, "gone": gone})
         if is_new:
@@ -81,7 +81,7 @@ class FleetKeeping:
     async def _see_off(self, owner: Owner) -> None:
         account = await self.inventory.account(owner.partition)
         since = await self.inventory.mark_gone(owner, account)
-        living = any(_lives(token, self._now) for token in account.last_seen().tokens)
+        living = any(_lives(token, self._now) for token in account.tokens_last_seen().tokens)
         if since is None or (since < self._now - self.recorder.retention and not living):
             await self.forgetting.forget(owner)
         else:
@@ -102,7 +102,8 @@ class FleetKeeping:
 
 
 def _lives(token: Token, now: datetime) -> bool:
-    return token.is_valid and effective_expiry(token) > now
+    # Of its end ops are told as well.
+    return token.is_valid and effective_expiry(token) + EXPIRED_NOTICE_FOR > now
 
 
 def _owner(organization: str, row: Row) -> Owner:

@@ -174,7 +174,7 @@ class Front:
         async def answer(caller: Caller) -> WebResponse:
             place = self._place(organization, authorization_id)
             view = await self.views.one(caller.hands, place, authorization_id)
-            told = confirmation(request.query.get("told", ""), view)
+            told = confirmation(request.query.get("told", ""), view, self._now)
             return self._token_page(caller, view, told=told)
 
         return await self._as_caller(request, answer)

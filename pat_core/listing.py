@@ -259,7 +259,7 @@ def _line(account: Account, authorization_id: str) -> int:
     makers = {
         each.new_id: each.authorization_id
         for each in account.rotations.values()
-        if each.bars_another
+        if each.blocks_new_rotation
     }
     count, seen = 0, {authorization_id}
     while (authorization_id := makers.get(authorization_id, "")) and authorization_id not in seen:

@@ -20,7 +20,7 @@ from pat_core.pointing import pointing
 from pat_core.records import Account
 from pat_core.retention import RETENTION_DAYS, deletions, too_old
 from pat_core.routes import ROUTED, Routes, is_webhook
-from pat_core.rows import OUTBOX, OWNERS, Change, Verb, transactions
+from pat_core.rows import OWNERS, Change, Verb, transactions
 
 _TRIES: Final = 3
 Unreachable = Callable[[], Awaitable[str]]
@@ -62,8 +62,9 @@ class Recorder:
         async def unreachable() -> str:
             return NOT_ACTIVE
 
-        await self._record(owner, Account.last_seen, unreachable)
-        await self.inventory.refresh(owner.partition)
+        decision, _ = await self._record(owner, Account.tokens_last_seen, unreachable)
+        if decision.changes:
+            await self.inventory.refresh(owner.partition)
 
     async def _record(
         self, owner: Owner, read: Callable[[Account], TokenReading], unreachable: Unreachable
@@ -100,10 +101,11 @@ class Recorder:
 
     async def _apply(self, owner: Owner, decision: Decision) -> None:
         store = self.inventory.store
+        leading = list(_hints(owner, decision))
         if decision.unreachable:
             row = unsent_row(owner, decision.reason, self.inventory.clock())
-            await store.write(OUTBOX, [Change(Verb.PUT, row)])
-        async with pointing(store, _hints(owner, decision)):
+            leading.append(Change(Verb.PUT, row))
+        async with pointing(store, leading):
             for changes in transactions(decision.changes):
                 await store.write(OWNERS, changes)
 

@@ -123,7 +123,7 @@ class Account:
         )
         return replace(token, is_valid=token.is_valid and not ordered)
 
-    def last_seen(self) -> TokenReading:
+    def tokens_last_seen(self) -> TokenReading:
         """The tokens that the owner had when they were listed last."""
         there = (record.token for record in self.tokens.values() if record.gone_at is None)
         return TokenReading(tuple(there))

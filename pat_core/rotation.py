@@ -97,7 +97,7 @@ class Rotator:
         old = await hands.my_token(organization, authorization_id)
         account = await self.book.account(owner)
         known = account.rotations.get(authorization_id)
-        if known and known.bars_another:
+        if known and known.blocks_new_rotation:
             return Rotated(known)
         turn = _Turn(self, hands, organization, owner, old)
         if known and known.has_loose_end:

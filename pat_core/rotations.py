@@ -83,7 +83,7 @@ class Rotation:
         return is_made and self.ended_at is None
 
     @property
-    def bars_another(self) -> bool:
+    def blocks_new_rotation(self) -> bool:
         """True while the token may not be rotated once more, and for ever once it was."""
         return self.state is not RotationState.GIVEN_UP
 

@@ -57,6 +57,11 @@ class RunReport:
         return self.finished and not missed
 
     @property
+    def saw_everybody(self) -> bool:
+        """True once each user listed was read, be it with tokens that cannot be read."""
+        return self.finished and not (self.error or self.coverage.failed or self.saw_nobody)
+
+    @property
     def saw_nobody(self) -> str:
         """Why a finished run is not to be believed though nothing failed, a sentence, or "".
 

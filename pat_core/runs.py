@@ -160,7 +160,9 @@ class Runner:
         if outcome.refusal:
             # An instance may be without its identity's token for a moment.
             may_pass = isinstance(outcome.refusal, NotSignedIn) and not is_last
-            await self._stop(order, outcome.refusal, may_pass=may_pass)
+            # One alone may be refused for that user's own sake, which says nothing of the others.
+            if may_pass or len(order.users) > 1:
+                await self._stop(order, outcome.refusal, may_pass=may_pass)
         rest = await self._put_back(order, outcome)
         if rest is not order:
             seen = unlisted + outcome.coverage

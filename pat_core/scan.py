@@ -30,7 +30,7 @@ _LONGEST_NAME: Final = 100
 class BatchOutcome:
     """What was seen of a batch, who is left for later, and in how many seconds.
 
-    `refusal` is what refused every user of a batch of several, if anything did.
+    `refusal` is what refused every user of the batch, if anything did.
     """
 
     coverage: Coverage
@@ -86,29 +86,8 @@ class Scanner:
                 return await self._scan_owner(organization, owner)
 
         outcomes = await asyncio.gather(*map(scan, owners), return_exceptions=True)
-        there = [
-            owner
-            for owner, outcome in zip(owners, outcomes, strict=True)
-            if _is_kept(outcome) and not isinstance(outcome, OwnerGone | Throttled)
-        ]
-        await self.inventory.seen(there)
-        throttled = [fault for fault in outcomes if isinstance(fault, Throttled)]
-        seen = [each for each in outcomes if not isinstance(each, Throttled)]
-        refusals = [each for each in outcomes if isinstance(each, NotSignedIn | NotPermitted)]
-        # One alone may be refused for that user's own sake, which says nothing of the others.
-        if len(refusals) == len(outcomes) > 1:
-            return BatchOutcome(
-                Coverage(users=len(owners), failed=len(owners)), refusal=refusals[0]
-            )
-        return BatchOutcome(
-            reduce(add, _coverages(seen), Coverage()),
-            tuple(
-                owner
-                for owner, outcome in zip(owners, outcomes, strict=True)
-                if isinstance(outcome, Throttled)
-            ),
-            max((fault.seconds for fault in throttled), default=0),
-        )
+        await self.inventory.seen(_there(owners, outcomes))
+        return _outcome(owners, outcomes)
 
     async def _scan_owner(self, organization: Organization, owner: Owner) -> _Seen:
         reading = await self.azure_devops.tokens(organization, owner.subject_descriptor)
@@ -129,6 +108,30 @@ class Scanner:
             return NO_ADDRESS
         active = await self.azure_devops.is_active(organization, owner.subject_descriptor)
         return "" if active else NOT_ACTIVE
+
+
+def _there(owners: Sequence[Owner], outcomes: Sequence[_Seen | BaseException]) -> Iterable[Owner]:
+    """Those who are in the organization, as far as the ledger has to know of them."""
+    for owner, outcome in zip(owners, outcomes, strict=True):
+        if _is_kept(outcome) and not isinstance(outcome, OwnerGone | Throttled):
+            yield owner
+
+
+def _outcome(owners: Sequence[Owner], outcomes: Sequence[_Seen | BaseException]) -> BatchOutcome:
+    throttled = {
+        owner: fault
+        for owner, fault in zip(owners, outcomes, strict=True)
+        if isinstance(fault, Throttled)
+    }
+    seen = [each for each in outcomes if not isinstance(each, Throttled)]
+    refusals = [each for each in seen if isinstance(each, NotSignedIn | NotPermitted)]
+    refusal = refusals[0] if refusals and len(refusals) == len(owners) else None
+    coverage = reduce(add, _coverages(seen), Coverage())
+    if refusal and len(owners) > 1:
+        # What stops a run is said once, and not of each user.
+        coverage = Coverage(users=len(owners), failed=len(owners))
+    wait = max((fault.seconds for fault in throttled.values()), default=0)
+    return BatchOutcome(coverage, tuple(throttled), wait, refusal)
 
 
 def _is_kept(outcome: _Seen | BaseException) -> bool:

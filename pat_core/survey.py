@@ -113,7 +113,7 @@ async def survey(
 
     result = Survey(sent=channel is not None)
     # The client has tried often enough by itself; nobody at a desk waits for five times that.
-    queues = MemoryQueues(most_dequeued=1)
+    queues = MemoryQueues(tries=1)
     async with _ledger(settings.local_dir, copied=channel is None) as store:
         outlet = Outlet(NotedChannel(result, channel))
         shared = Services(settings, clock, {"outbox": outlet, ROUTED: outlet})

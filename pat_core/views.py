@@ -56,7 +56,7 @@ class TokenView:
     @property
     def is_replaced(self) -> bool:
         """True from the moment a rotation begins, unless it is given up."""
-        return self.rotation is not None and self.rotation.bars_another
+        return self.rotation is not None and self.rotation.blocks_new_rotation
 
     @property
     def asks_if_stored(self) -> bool:
@@ -78,7 +78,9 @@ class TokenView:
     def keeps_old(self) -> bool:
         """True where revoking it keeps the token that it replaces."""
         has_next = self.rotation is not None and self.rotation.is_in_hand
-        return self.origin is not None and self.origin.state in BOTH_LIVE and not has_next
+        if self.origin is None or self.origin.is_ending or has_next:
+            return False
+        return self.origin.state in BOTH_LIVE
 
     @property
     def lets_expire(self) -> bool:

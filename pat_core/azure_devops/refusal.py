@@ -136,7 +136,7 @@ def _denied(
 
 def _missing(request: Request, reply: Reply) -> AzureDevOpsError:
     name = request.organization.name
-    # A page stands for a server without this API, or for a proxy: it tells of nobody.
+    # An HTML 404 is of a proxy, or of a server without this API: it does not say that a user left.
     if request.call in (READ_TOKENS, READ_MEMBERSHIP) and not _is_page(reply):
         return OwnerGone(f"{name}: no such user; the owner left the organization.")
     if request.call in _OF_A_MEMBER:

@@ -28,19 +28,20 @@ class Taken:
 class MemoryQueues:
     """Implements the port Queues, and gives out messages to the local host.
 
-    A message that failed is taken again after `retry_after` seconds, `most_dequeued` times at most.
+    A message that failed is taken again after `retry_after` seconds, `tries` times at most. It
+    begins so far on that the last try is the last one in Azure, by its number too.
     """
 
-    def __init__(self, *, most_dequeued: int = MOST_DEQUEUED, retry_after: float = 1.0) -> None:
+    def __init__(self, *, tries: int = MOST_DEQUEUED, retry_after: float = 1.0) -> None:
         self._ready: dict[str, deque[Taken]] = {}
         self._hidden: list[tuple[float, int, Taken]] = []
         self._number = count()
-        self._most_dequeued = most_dequeued
+        self._spent = MOST_DEQUEUED - tries
         self._retry_after = retry_after
 
     async def send(self, queue: str, message: str, *, delay: float = 0) -> None:
         """Put a message on a queue; nobody sees it for `delay` seconds."""
-        self._put(Taken(queue, message, 0), delay)
+        self._put(Taken(queue, message, self._spent), delay)
 
     async def waiting(self, queue: str) -> Waiting:
         """How many messages stand in a queue, and the first few."""
@@ -64,7 +65,7 @@ class MemoryQueues:
 
     async def failed(self, taken: Taken) -> bool:
         """Put a message back that could not be worked on; True when it went to poison."""
-        if taken.dequeued < self._most_dequeued:
+        if taken.dequeued < MOST_DEQUEUED:
             self._put(taken, self._retry_after)
             return False
         self._put(Taken(taken.queue + POISON, taken.body, 0), 0)

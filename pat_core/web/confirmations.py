@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Final
 
 from pat_core.digest import date_and_time
@@ -18,11 +19,14 @@ _BY_ACTION: Final[Mapping[str, str]] = {
 }
 
 
-def confirmation(action: str, view: TokenView) -> str:
-    """One or two sentences; "" where there is no such action, or it changed nothing."""
-    rotation = view.rotation
-    if action in _BY_ACTION or rotation is None:
-        return _BY_ACTION.get(action, "")
+def confirmation(action: str, view: TokenView, now: datetime) -> str:
+    """One or two sentences; "" where there is no such action, or it is not so."""
+    if action in _BY_ACTION:
+        return _BY_ACTION[action] if _is_so(action, view, now) else ""
+    return _of_rotation(action, view.rotation, view) if view.rotation else ""
+
+
+def _of_rotation(action: str, rotation: Rotation, view: TokenView) -> str:
     match action, rotation.state:
         case "stored", RotationState.SUPERSEDED:
             return f"Good. {_lives(rotation, view)}"
@@ -35,6 +39,21 @@ def confirmation(action: str, view: TokenView) -> str:
             return f"The new token {ends} revoked. You can rotate again."
         case _:
             return ""
+
+
+def _is_so(action: str, view: TokenView, now: datetime) -> bool:
+    """Whether it may have been done: anybody can write it into an address."""
+    match action:
+        case "revoke":
+            return not view.token.is_valid
+        case "let-expire":
+            return view.lets_expire
+        case "snooze":
+            return view.is_snoozed(now)
+        case "remind":
+            return not view.lets_expire and not view.is_snoozed(now)
+        case _:
+            return view.is_living(now)
 
 
 def _lives(rotation: Rotation, view: TokenView) -> str:

@@ -114,7 +114,7 @@ def _key(cookies: str) -> bytes:
     """
     named = f"{COOKIE}="
     # A whole-header parser stops at what other hosts of the domain set, and ours would be lost.
-    # Nothing but these two is a space to browsers: what others hide is not guarded by the prefix.
+    # As browsers do, no other space is left out: a name behind one is not protected by `__Host-`.
     parts = (part.strip(" \t") for part in cookies.split(";"))
     found = {part.removeprefix(named) for part in parts if part.startswith(named)}
     try:

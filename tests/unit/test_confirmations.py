@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from pat_core.model import Standing
 from pat_core.rotations import RotationState
 from pat_core.web.confirmations import confirmation
 from tests.builders import a_token
@@ -20,25 +21,47 @@ KEEP = "Keep it until"
 class TestConfirmation:
     def test_what_was_stored_ends_the_old_one_later_or_has_ended_it(self) -> None:
         later = a_view(rotation=a_rotation(RotationState.SUPERSEDED))
-        assert confirmation("stored", later).startswith("Good. The old token lives until ")
+        assert confirmation("stored", later, NOW).startswith("Good. The old token lives until ")
         at_once = a_view(rotation=a_rotation(RotationState.DONE))
-        assert confirmation("stored", at_once) == "Good. The old token no longer works."
+        assert confirmation("stored", at_once, NOW) == "Good. The old token no longer works."
 
     def test_it_names_the_time_until_which_the_old_one_is_kept(self) -> None:
         view = a_view(rotation=kept_for(DAY))
-        assert confirmation("keep", view) == "The old token lives until Tue 24 Nov 2026, 08:00 UTC."
+        said = confirmation("keep", view, NOW)
+        assert said == "The old token lives until Tue 24 Nov 2026, 08:00 UTC."
 
     def test_a_new_token_that_could_not_be_revoked_is_not_said_to_be(self) -> None:
         open_end = a_rotation(RotationState.GIVEN_UP)
-        assert "is being revoked" in confirmation("restart", a_view(rotation=open_end))
+        assert "is being revoked" in confirmation("restart", a_view(rotation=open_end), NOW)
         ended = a_view(rotation=replace(open_end, ended_at=NOW))
-        assert "was revoked" in confirmation("restart", ended)
+        assert "was revoked" in confirmation("restart", ended, NOW)
 
     @pytest.mark.parametrize("action", ["stored", "keep", "restart", "", "burn"])
     def test_where_nothing_came_of_it_nothing_is_said(self, action: str) -> None:
-        assert confirmation(action, a_view()) == ""
+        assert confirmation(action, a_view(), NOW) == ""
         waiting = a_view(rotation=a_rotation(RotationState.REQUESTED))
-        assert confirmation(action, waiting) == ""
+        assert confirmation(action, waiting, NOW) == ""
+
+    @pytest.mark.parametrize("action", ["revoke", "let-expire", "snooze"])
+    def test_an_address_that_somebody_made_up_is_not_believed(self, action: str) -> None:
+        assert confirmation(action, a_view(), NOW) == ""
+
+    def test_what_is_so_is_said(self) -> None:
+        view = a_view()
+        done = {
+            "revoke": replace(view, token=replace(view.token, is_valid=False)),
+            "let-expire": replace(view, standing=Standing(lets_expire=True)),
+            "snooze": replace(view, standing=Standing(snoozed_until=NOW + DAY)),
+            "remind": view,
+            "extend": view,
+        }
+        assert all(confirmation(action, each, NOW) for action, each in done.items())
+
+
+def test_a_token_whose_end_is_under_way_is_not_said_to_be_kept() -> None:
+    origin = a_rotation(RotationState.SUPERSEDED)
+    assert a_view(origin=origin).keeps_old
+    assert not a_view(origin=replace(origin, is_ending=True)).keeps_old
 
 
 class TestKeeping:

@@ -277,6 +277,35 @@ class TestKeeping:
         assert all("no longer an active member" in each for each in untold[15:])
         assert (await one(service, "ci")).notice
 
+    async def test_one_unreadable_token_silences_nobody_who_left(self, service: Service) -> None:
+        service.owns(ANA, a_token("ci", 5))
+        service.owns(BO, a_token("other", 300))
+        await service.scan()
+        service.azure_devops.users.remove(ANA)
+        service.azure_devops.faults = ("token 1: valid_to is missing",)
+        service.time.now += timedelta(days=3)
+        assert not (await service.scan()).complete
+        await keeping(service).keep()
+        assert Flag.OWNER_GONE in (await one(service, "ci")).flags
+        (said,) = (await service.summary()).unsent
+        assert "Ana Almeida" in said
+
+    async def test_the_end_of_a_token_is_told_however_long_ago_its_owner_left(
+        self, service: Service
+    ) -> None:
+        service.owns(ANA, a_token("ci", 100, lifetime=365))
+        service.owns(BO, a_token("other", 300))
+        await service.scan()
+        service.azure_devops.users.remove(ANA)
+        untold = []
+        for days in (1, 100, 7):
+            service.time.now += timedelta(days=days)
+            await service.scan()
+            await keeping(service).keep()
+            untold.append((await service.summary()).unsent)
+        assert [len(each) for each in untold] == [0, 1, 0]
+        assert await listed(service) == ["other"]
+
     async def test_who_comes_back_is_no_longer_gone(self, service: Service) -> None:
         service.owns(ANA, a_token("ci", 300, lifetime=365))
         await service.scan()

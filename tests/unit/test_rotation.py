@@ -575,4 +575,4 @@ class TestCrash:
         if rotation is None or rotation.state is not RotationState.SUPERSEDED:
             assert "old" in bench.azure.alive()
         again = await bench.rotate()
-        assert again.secret or again.rotation.bars_another
+        assert again.secret or again.rotation.blocks_new_rotation

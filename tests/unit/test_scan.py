@@ -28,6 +28,7 @@ from pat_core.errors import (
 from pat_core.expiry import DEFAULT_WINDOWS_DAYS
 from pat_core.ledger.sqlite import SqliteStore
 from pat_core.local.host import PARALLEL
+from pat_core.local.memory_queues import MemoryQueues
 from pat_core.messages import BATCH, ORGANIZATIONS, POISON, USERS
 from pat_core.model import EXPIRED, Deed, Organization, Owner, Token, TokenReading, UserPage
 from pat_core.outbox import BY_URGENCY
@@ -347,6 +348,24 @@ class TestRefused:
         report = await service.scan()
         assert (report.complete, report.coverage.users, report.error) == (True, 6, None)
         assert Event.SCAN_REFUSED not in [each.msg for each in caplog.records]
+
+    @pytest.mark.parametrize(("readings", "failed"), [(4, 0), (5, 1)])
+    async def test_so_it_is_where_a_batch_holds_one_user(
+        self, service: Service, readings: int, failed: int
+    ) -> None:
+        service.azure_devops = RefusesFor(people(1), readings=readings)
+        report = await service.scan()
+        assert (report.finished, report.error, report.coverage.failed) == (True, None, failed)
+
+    async def test_where_each_order_is_tried_once_the_first_refusal_stops_the_run(
+        self, service: Service
+    ) -> None:
+        service.memory = MemoryQueues(tries=1)
+        count = 50 * BATCH
+        service.azure_devops = RefusesFor(people(count), readings=count)
+        report = await service.scan()
+        assert isinstance(report.error, NotSignedIn)
+        assert service.azure_devops.readings >= count - PARALLEL * BATCH
 
     @pytest.mark.parametrize(("pages", "readings"), [(5, 0), (0, 5 * 6)], ids=["pages", "tokens"])
     async def test_one_that_fails_at_every_try_stops_the_run_and_is_an_alarm(
