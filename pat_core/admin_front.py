@@ -167,15 +167,16 @@ class AdminFront:
         """Who asks, or what is told to somebody else."""
         if "bearer" not in session:
             return to_sign_in(request)
-        claims = None
+        claims, name = None, str(session.get("name", ""))
         if self.administrators and session.get("id_token"):
             try:
                 claims = await self.administrators.claims(str(session["id_token"]))
-            except NotSignedIn:
+            except NotSignedIn as fault:
                 noted(Why.SIGNATURE)
-                return to_sign_in(request)
+                # A browser that is led to signing in might come back with the same, and go round.
+                return self._problem(problem_of(fault), name)
         if claims is None:
-            return self._problem(refused(Why.ROLE), str(session.get("name", "")))
+            return self._problem(refused(Why.ROLE), name)
         return Administrator(f"entra:{claims['oid']}", name_in(claims))
 
     async def _chart(self, request: WebRequest) -> WebResponse:
