@@ -11,7 +11,7 @@ from typing import Any, Final
 from pat_core.expiry import EXPIRED_NOTICE_FOR, effective_expiry
 from pat_core.model import EXPIRED, Deed, Notice, Owner, Standing, Token, TokenReading
 from pat_core.owner_records import OWNER_KEY, OwnerRecord, read_owner
-from pat_core.rotations import ROTATION_KEY, UNFINISHED, Rotation, read_rotation
+from pat_core.rotations import ROTATION_KEY, Rotation, RotationState, read_rotation
 from pat_core.rows import Row, key_time, short_hash
 
 MOST_ATTEMPTS: Final = 6
@@ -132,8 +132,8 @@ class Account:
         """What is decided of a token as it is now.
 
         Somebody who gave it another end, be it in Azure DevOps, needs it still: what was decided
-        for the end before is over, unless the token is being replaced. A notice that was dropped
-        told nobody.
+        for the end before is over, unless the new token is in use. A notice that was dropped told
+        nobody.
         """
         record = self.tokens.get(token.authorization_id)
         if record is None:
@@ -144,7 +144,7 @@ class Account:
             if told and told.was_dropped:
                 standing = replace(standing, notified_window=None, notified_valid_to=None)
         rotation = self.rotations.get(token.authorization_id)
-        replaced = rotation is not None and rotation.state in UNFINISHED
+        replaced = rotation is not None and rotation.state is RotationState.SUPERSEDED
         if replaced or record.token.valid_to == token.valid_to:
             return standing
         return replace(standing, snoozed_until=None, lets_expire=False)

@@ -397,6 +397,15 @@ class TestDecided:
         service.owns(ANA, token("a", 21))
         assert await service.run() == [(ANA.address, "a", 30)]
 
+    async def test_so_does_one_whose_new_token_nobody_has_stored(self, service: Service) -> None:
+        own = Azure(service.time.clock)
+        own.owns(token("a", 20))
+        book = Book(service.store, service.time.clock)
+        await Acts(book, DEFAULT_WINDOWS_DAYS).let_expire(own, CONTOSO, "a")
+        await Rotator(book).rotate(own, CONTOSO, "a", Wish(timedelta(days=90)))
+        service.owns(ANA, token("a", 21), own.tokens["new-1"])
+        assert await service.run() == [(ANA.address, "a", 30)]
+
     async def test_one_that_is_being_replaced_stays_quiet(self, service: Service) -> None:
         own = Azure(service.time.clock)
         own.owns(token("a", 20))
